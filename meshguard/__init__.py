@@ -1,0 +1,3 @@
+"""Govern what AI agents may do."""
+
+__version__ = "0.2.0"
