@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -27,8 +26,8 @@ class Agent:
         tags (list[str]): Labels that policies can apply to, each once, in the order given.
         metadata (Metadata): Facts about the agent that conditions may look at; replaced whole.
         status (str): Known values are `active` and `revoked`.
-        created_at (datetime.datetime): When the agent was created.
-        updated_at (datetime.datetime): When the agent was last changed.
+        created_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        updated_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -38,8 +37,8 @@ class Agent:
     tags: list[str]
     metadata: Metadata
     status: str
-    created_at: datetime.datetime
-    updated_at: datetime.datetime
+    created_at: str
+    updated_at: str
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -56,9 +55,9 @@ class Agent:
 
         status = self.status
 
-        created_at = self.created_at.isoformat()
+        created_at = self.created_at
 
-        updated_at = self.updated_at.isoformat()
+        updated_at = self.updated_at
 
         org_id = self.org_id
 
@@ -98,9 +97,9 @@ class Agent:
 
         status = d.pop("status")
 
-        created_at = datetime.datetime.fromisoformat(d.pop("createdAt"))
+        created_at = d.pop("createdAt")
 
-        updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
+        updated_at = d.pop("updatedAt")
 
         org_id = d.pop("orgId", UNSET)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +23,7 @@ class AuditEntry:
 
         Attributes:
             id (str): The entry's id, `aud_…`.
-            timestamp (datetime.datetime): When the decision was made.
+            timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
             trace_id (str): 1 to 128 visible ASCII characters.
             kind (str): Known values are `decision` and `admin`.
             action (str): What was asked for, or what an administrator did.
@@ -51,7 +50,7 @@ class AuditEntry:
     """
 
     id: str
-    timestamp: datetime.datetime
+    timestamp: str
     trace_id: str
     kind: str
     action: str
@@ -78,7 +77,7 @@ class AuditEntry:
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        timestamp = self.timestamp.isoformat()
+        timestamp = self.timestamp
 
         trace_id = self.trace_id
 
@@ -174,7 +173,7 @@ class AuditEntry:
         d = dict(src_dict)
         id = d.pop("id")
 
-        timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
+        timestamp = d.pop("timestamp")
 
         trace_id = d.pop("traceId")
 

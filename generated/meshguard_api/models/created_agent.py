@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -27,10 +26,10 @@ class CreatedAgent:
         tags (list[str]): Labels that policies can apply to, each once, in the order given.
         metadata (Metadata): Facts about the agent that conditions may look at; replaced whole.
         status (str): Known values are `active` and `revoked`.
-        created_at (datetime.datetime): When the agent was created.
-        updated_at (datetime.datetime): When the agent was last changed.
+        created_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        updated_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
         token (str): The agent's credential.
-        expires_at (datetime.datetime): When the token stops working.
+        expires_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -40,10 +39,10 @@ class CreatedAgent:
     tags: list[str]
     metadata: Metadata
     status: str
-    created_at: datetime.datetime
-    updated_at: datetime.datetime
+    created_at: str
+    updated_at: str
     token: str
-    expires_at: datetime.datetime
+    expires_at: str
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -60,13 +59,13 @@ class CreatedAgent:
 
         status = self.status
 
-        created_at = self.created_at.isoformat()
+        created_at = self.created_at
 
-        updated_at = self.updated_at.isoformat()
+        updated_at = self.updated_at
 
         token = self.token
 
-        expires_at = self.expires_at.isoformat()
+        expires_at = self.expires_at
 
         org_id = self.org_id
 
@@ -108,13 +107,13 @@ class CreatedAgent:
 
         status = d.pop("status")
 
-        created_at = datetime.datetime.fromisoformat(d.pop("createdAt"))
+        created_at = d.pop("createdAt")
 
-        updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
+        updated_at = d.pop("updatedAt")
 
         token = d.pop("token")
 
-        expires_at = datetime.datetime.fromisoformat(d.pop("expiresAt"))
+        expires_at = d.pop("expiresAt")
 
         org_id = d.pop("orgId", UNSET)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,7 +19,7 @@ class Health:
 
     Attributes:
         status (str): Known values are `healthy` and `unhealthy`.
-        timestamp (datetime.datetime): The gateway's clock.
+        timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
         version (str): The gateway's version.
         mode (str): Known values are `enforce` and `audit`.
         uptime (float): Seconds since the gateway started.
@@ -28,7 +27,7 @@ class Health:
     """
 
     status: str
-    timestamp: datetime.datetime
+    timestamp: str
     version: str
     mode: str
     uptime: float
@@ -38,7 +37,7 @@ class Health:
     def to_dict(self) -> dict[str, Any]:
         status = self.status
 
-        timestamp = self.timestamp.isoformat()
+        timestamp = self.timestamp
 
         version = self.version
 
@@ -70,7 +69,7 @@ class Health:
         d = dict(src_dict)
         status = d.pop("status")
 
-        timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
+        timestamp = d.pop("timestamp")
 
         version = d.pop("version")
 
