@@ -1,0 +1,177 @@
+"""Decisions: may this agent do that, now?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal
+
+from meshguard.policy.conditions import Facts
+from meshguard.policy.index import ActionIndex, Audience, AudienceIndex, CompiledRule, Found, compile_rules
+from meshguard.policy.values import Problem
+from meshguard.policy.vocabulary import TIERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from meshguard.policy.model import Policy
+    from meshguard.policy.request import Agent, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of one request.
+
+    Args:
+        allowed: Whether the agent may.
+        policy: The policy whose rule decided; None when no rule did.
+        rule: The rule that decided; None when no rule did.
+        reason: Why, in words.
+        errors: How many tests could not be evaluated in the rules that were looked at.
+        explanation: The whole story as JSON, when asked for; ``render_explanation`` makes text of it.
+    """
+
+    allowed: bool
+    policy: str | None
+    rule: str | None
+    reason: str
+    errors: int = 0
+    explanation: dict[str, Any] | None = None
+
+    @property
+    def decision(self) -> Literal["allow", "deny"]:
+        """The outcome as a word."""
+        return "allow" if self.allowed else "deny"
+
+
+_DEFAULT_ALLOW = Decision(
+    True, None, None, "no rule matches, and every policy that applies allows by default"
+)
+_DEFAULT_DENY = Decision(False, None, None, "no rule of the policies that apply allows it")
+_NO_POLICY = Decision(False, None, None, "no policy applies to this agent")
+_UNKNOWN_AGENT = Decision(False, None, None, "the agent is unknown")
+
+
+class PolicyEngine:
+    """Policies compiled for deciding; never changes, is replaced whole.
+
+    Args:
+        policies: Policies with different names, in any order.
+
+    Raises:
+        ValueError: Two policies have one name.
+
+    Example:
+        >>> from datetime import UTC, datetime
+        >>> from meshguard.policy import Agent, Request, load_policy
+        >>> policy = load_policy("{name: readers, rules: [{effect: allow, actions: ['read:*']}]}")
+        >>> engine = PolicyEngine([policy])
+        >>> agent = Agent("agent_1", "helper", "verified")
+        >>> now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+        >>> engine.decide(agent, Request("read:mail"), now=now).decision
+        'allow'
+        >>> engine.decide(agent, Request("write:mail"), now=now).reason
+        'no rule of the policies that apply allows it'
+    """
+
+    __slots__ = ("_actions", "_audiences", "_outcomes", "_policies")
+
+    def __init__(self, policies: Iterable[Policy]) -> None:
+        self._policies = tuple(sorted(policies, key=lambda policy: policy.name))
+        _refuse_shared_names(self._policies)
+        rules = compile_rules(self._policies)
+        self._outcomes = tuple(Decision(rule.allows, rule.policy, rule.name, _reason(rule)) for rule in rules)
+        self._actions = ActionIndex(rules)
+        self._audiences = AudienceIndex(self._policies)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies, in the order of their names."""
+        return self._policies
+
+    def decide(
+        self, agent: Agent | None, request: Request, *, now: datetime, explain: bool = False
+    ) -> Decision:
+        """Decide one request.
+
+        Args:
+            agent: Who asks; None for an agent nobody knows.
+            request: What it asks for.
+            now: The time of the decision, with its time zone.
+            explain: Whether to add the explanation.
+
+        Returns:
+            The decision (language page, "Combining"). It does not depend on the order of the policies.
+
+        Raises:
+            ValueError: ``now`` has no time zone.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> from meshguard.policy import Request
+            >>> now = datetime(2026, 1, 5, 12, tzinfo=UTC)
+            >>> PolicyEngine([]).decide(None, Request("read:mail"), now=now).reason
+            'the agent is unknown'
+        """
+        if now.tzinfo is None:
+            raise ValueError("now has no time zone: pass datetime.now(UTC)")
+        refused = _refused(agent)
+        if agent is None or refused is not None:
+            return refused or _UNKNOWN_AGENT
+        audience = self._audiences.of(agent)
+        found = self._actions.find(request.action)
+        return self._decide(audience, found, Facts(agent, request, now))
+
+    def _decide(self, audience: Audience, found: Found, facts: Facts) -> Decision:
+        policies = audience.policies
+        for rules in found:
+            for rule in rules:
+                if rule.policy_rank in policies:
+                    condition = rule.condition
+                    if condition is None:
+                        return self._outcome(rule, facts)
+                    outcome = condition.evaluate(facts)
+                    if outcome is True or (not rule.allows and outcome is not False):
+                        return self._outcome(rule, facts, outcome)
+        return _with_errors(_default(audience), facts.errors)
+
+    def _outcome(self, rule: CompiledRule, facts: Facts, outcome: object = True) -> Decision:
+        decision = self._outcomes[rule.rank]
+        if isinstance(outcome, Problem):
+            reason = f"{decision.reason} (it could not be evaluated: {outcome.message})"
+            return Decision(decision.allowed, decision.policy, decision.rule, reason, facts.errors)
+        return _with_errors(decision, facts.errors)
+
+
+def _refuse_shared_names(policies: tuple[Policy, ...]) -> None:
+    for one, other in pairwise(policies):
+        if one.name == other.name:
+            raise ValueError(f"two policies have the name {one.name!r}")
+
+
+def _reason(rule: CompiledRule) -> str:
+    verb = "allows" if rule.allows else "denies"
+    return rule.rule.reason or f"rule `{rule.name}` of policy `{rule.policy}` {verb} it"
+
+
+def _refused(agent: Agent | None) -> Decision | None:
+    if agent is None:
+        return _UNKNOWN_AGENT
+    if agent.status != "active":
+        return Decision(False, None, None, f"the agent is {agent.status}")
+    if agent.trust_tier not in TIERS:
+        return Decision(False, None, None, "the agent has an unknown trust tier")
+    return None
+
+
+def _default(audience: Audience) -> Decision:
+    if not audience.policies:
+        return _NO_POLICY
+    return _DEFAULT_ALLOW if audience.allows_by_default else _DEFAULT_DENY
+
+
+def _with_errors(decision: Decision, errors: int) -> Decision:
+    if not errors:
+        return decision
+    return Decision(decision.allowed, decision.policy, decision.rule, decision.reason, errors)
