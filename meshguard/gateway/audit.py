@@ -53,7 +53,7 @@ def new_row(**values: Any) -> Row:
     return {**_ABSENT, "id": f"aud_{secrets.token_hex(12)}", **values}
 
 
-def entry_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the wire form of a row, `AuditEntry` of openapi.yaml; what is absent is left out."""
     entry = {name: row[column] for name, column in _FIELDS.items() if row[column] is not None}
     entry["timestamp"] = timestamp(row["timestamp"])
@@ -64,12 +64,12 @@ def entry_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def entry_hash(entry: Mapping[str, Any]) -> str:
+def entry_hash(entry: Mapping[Any, Any]) -> str:
     """Return the SHA-256 of an entry, in hexadecimal.
 
-    It is taken over the entry's canonical form: the JSON object of `AuditEntry` without `hash`, keys sorted by
-    code point, no white space, non-ASCII characters as they are, in UTF-8. `prevHash` is part of it, so that each
-    hash vouches for all entries before.
+    It is taken over the entry's canonical form: the JSON object of `AuditEntry` without `hash`, keys sorted
+    by code point, no white space, non-ASCII characters as they are, in UTF-8. `prevHash` is part of it, so
+    that each hash vouches for all entries before.
     """
     hashed = {name: value for name, value in entry.items() if name != "hash"}
     canonical = json.dumps(hashed, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     and_,
     delete,
     false,
@@ -174,13 +173,13 @@ def verify(connection: Connection) -> Verification:
 class _Walk:
     """Goes along the chains and notes the first broken place of each."""
 
-    def __init__(self, heads: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, heads: Mapping[Any, Mapping[Any, Any]]) -> None:
         self._heads = heads
         self.entries = 0
         self.seen: set[str] = set()
         self.broken: list[Broken] = []
 
-    def chain(self, stream: str, rows: Iterator[Mapping[str, Any]]) -> None:
+    def chain(self, stream: str, rows: Iterator[Mapping[Any, Any]]) -> None:
         self.seen.add(stream)
         head = self._heads.get(stream)
         count, last = (head["pruned_count"], head["pruned_hash"]) if head else (0, NO_HASH)
@@ -194,7 +193,7 @@ class _Walk:
             self.broken.append(fault)
 
 
-def _fault(row: Mapping[str, Any], sequence: int, previous: str) -> Broken | None:
+def _fault(row: Mapping[Any, Any], sequence: int, previous: str) -> Broken | None:
     stream = row["stream"]
     if row["sequence"] != sequence:
         return Broken(stream, sequence, "the entry is missing")
@@ -205,14 +204,14 @@ def _fault(row: Mapping[str, Any], sequence: int, previous: str) -> Broken | Non
     return None
 
 
-def _recomputed(row: Mapping[str, Any]) -> str | None:
+def _recomputed(row: Mapping[Any, Any]) -> str | None:
     try:
         return entry_hash(entry_of(row))
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def _fault_of_end(stream: str, head: Mapping[str, Any] | None, count: int, last: str) -> Broken | None:
+def _fault_of_end(stream: str, head: Mapping[Any, Any] | None, count: int, last: str) -> Broken | None:
     if head is None:
         return Broken(stream, count, "the chain has no head")
     if count < head["count"]:
@@ -227,11 +226,12 @@ def _fault_of_end(stream: str, head: Mapping[str, Any] | None, count: int, last:
 def prune(connection: Connection, before: int) -> int:
     """Remove entries older than a moment from the beginnings of the chains; return how many.
 
-    What was removed stays vouched for: the head keeps the number and the hash of the last entry removed. At most
+    To be called until it returns 0. What was removed stays vouched for: the head keeps the number and the hash of the last entry removed. At most
     5,000 are removed at once, so that decisions don't wait for long.
     """
-    streams = connection.execute(select(audit_heads.c.stream).where(_has_entry_before(before))).scalars().all()
-    return sum(_prune_chain(connection, stream, before) for stream in streams[:1])
+    prunable = select(audit_heads.c.stream).where(_has_entry_before(before)).limit(1)
+    stream = connection.execute(prunable).scalar()
+    return _prune_chain(connection, stream, before) if stream else 0
 
 
 def _has_entry_before(before: int) -> ColumnElement[bool]:
@@ -251,7 +251,7 @@ def _prune_chain(connection: Connection, stream: str, before: int) -> int:
         .order_by(_entry.sequence)
         .limit(_PRUNED_AT_ONCE)
     )
-    last: Row[Any] | None = None
+    last: Any = None
     for row in connection.execute(oldest).all():
         if row.timestamp >= before:
             break

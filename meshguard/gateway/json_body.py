@@ -20,8 +20,8 @@ def parse_json(body: bytes) -> Any:
         body: The text in UTF-8.
 
     Raises:
-        JsonError: It is no JSON, has a duplicate key, a number that is not finite, a lone surrogate, or more than
-            64 levels.
+        JsonError: It is no JSON, has a duplicate key, a number that is not finite, a lone surrogate, or
+            more than 64 levels.
     """
     try:
         value = json.loads(

@@ -13,8 +13,17 @@ from sqlalchemy.exc import ArgumentError
 
 MIN_SECRET_BYTES = 32
 _MIN_DISTINCT_CHARACTERS = 10
-_MAKE_SECRET = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
-_PLACEHOLDERS = ("changeme", "change-me", "change_me", "placeholder", "your-", "your_", "example", "secret-key")
+_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+_PLACEHOLDERS = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "placeholder",
+    "your-",
+    "your_",
+    "example",
+    "secret-key",
+)
 
 
 class SettingsError(ValueError):
@@ -36,8 +45,8 @@ def _names(name: str) -> AliasChoices:
 class Settings(BaseSettings):
     """What a gateway can be told (docs: "Settings of the gateway").
 
-    Each setting is read from the environment and `.env` under its upper-case name, or under that name with the
-    prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
+    Each setting is read from the environment and `.env` under its upper-case name, or under that name with
+    the prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
 
     Use `load_settings` to get one `SettingsError` with every fault.
     """
@@ -98,7 +107,9 @@ class Settings(BaseSettings):
     @field_validator("jwt_secrets_old", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
 
     @field_validator("jwt_secret", "admin_token")
     @classmethod
@@ -129,7 +140,9 @@ class Settings(BaseSettings):
             if parts.scheme not in {"http", "https"} or not parts.hostname:
                 raise ValueError("must be a URL such as http://127.0.0.1:8000")
             if parts.username or parts.query or parts.fragment:
-                raise ValueError("must have neither credentials (use PROXY_AUTHORIZATION), query nor fragment")
+                raise ValueError(
+                    "must have neither credentials (use PROXY_AUTHORIZATION), query nor fragment"
+                )
         return url
 
     @field_validator("policies_dir")
@@ -190,7 +203,7 @@ def load_settings(**arguments: Any) -> Settings:
 def _refuse_weak(secret: str) -> None:
     fault = _weakness(secret)
     if fault:
-        raise ValueError(f"{fault}; make a good one with: {_MAKE_SECRET}")
+        raise ValueError(f"{fault}; make a good one with: {_COMMAND}")
 
 
 def _weakness(secret: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,13 @@ audit_heads = Table(
     Column("pruned_hash", String(64), nullable=False),
 )
 
+state = Table(
+    "gateway_state",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
@@ -131,7 +138,7 @@ class AgentRecord:
 
 def open_database(url: str) -> Engine:
     """Return the engine of a database; nothing is connected yet."""
-    engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -159,19 +166,27 @@ def migrate(engine: Engine) -> None:
 
 def read_agents(connection: Connection) -> list[AgentRecord]:
     """Return all agents, oldest first."""
-    rows = connection.execute(select(agents).order_by(agents.c.row_id)).mappings()
-    return [
-        AgentRecord(**{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])})
-        for row in rows
-    ]
+    return [_agent(row) for row in connection.execute(select(agents).order_by(agents.c.row_id)).mappings()]
 
 
-def insert_agent(connection: Connection, agent: AgentRecord) -> int:
-    """Store a new agent and return its row id."""
+def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
+    """Return an agent, None when there is none with this id."""
+    row = connection.execute(select(agents).where(agents.c.id == agent_id)).mappings().one_or_none()
+    return _agent(row) if row else None
+
+
+def _agent(row: Mapping[Any, Any]) -> AgentRecord:
+    return AgentRecord(
+        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])}
+    )
+
+
+def insert_agent(connection: Connection, agent: AgentRecord) -> AgentRecord:
+    """Store a new agent and return it with its row id."""
     values = _agent_values(agent)
     del values["row_id"]
-    result = connection.execute(insert(agents).values(**values))
-    return int(result.inserted_primary_key[0])
+    row_id = connection.execute(insert(agents).values(**values).returning(agents.c.row_id)).scalar_one()
+    return replace(agent, row_id=row_id)
 
 
 def update_agent(connection: Connection, agent: AgentRecord) -> None:
@@ -187,7 +202,7 @@ def _agent_values(agent: AgentRecord) -> dict[str, Any]:
 def read_policies(connection: Connection) -> dict[str, str]:
     """Return the stored policies' JSON texts by name."""
     rows = connection.execute(select(policies.c.name, policies.c.document).order_by(policies.c.name))
-    return {name: document for name, document in rows}
+    return {row.name: row.document for row in rows}
 
 
 def put_policy(connection: Connection, name: str, document: str, now: int) -> None:
@@ -199,6 +214,12 @@ def put_policy(connection: Connection, name: str, document: str, now: int) -> No
 def remove_policy(connection: Connection, name: str) -> None:
     """Remove a policy, if it is there."""
     connection.execute(delete(policies).where(policies.c.name == name))
+
+
+def put_state(connection: Connection, name: str, value: str) -> None:
+    """Store a value that all gateways on the database share."""
+    connection.execute(delete(state).where(state.c.name == name))
+    connection.execute(insert(state).values(name=name, value=value))
 
 
 def to_json(value: object) -> str:

@@ -57,7 +57,7 @@ _Outcome: TypeAlias = "Change[Any] | Exception"
 class Writer:
     """Commits audit entries and changes durably, many waiting callers' in one transaction.
 
-    A lone caller waits for nobody: whatever has come in while the last transaction was committed is the next one.
+    A lone caller waits for nobody: what came in while the last transaction was committed is the next one.
     """
 
     def __init__(self, engine: Engine) -> None:
