@@ -22,7 +22,7 @@ class Policy:
     """What agents may do. A policy is in force whole or not at all.
 
     Attributes:
-        name (str): The policy's name, unique in a gateway.
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         rules (list[Rule]): The rules. Their order decides only which one is reported.
         version (str | Unset): The author's version; kept, and not interpreted.
         description (str | Unset): What the policy is for, in words.
