@@ -47,5 +47,7 @@ def _make(folder: Path, requirements: tuple[str, ...], *, constrained: bool) -> 
 
 def clean_environ(**extra: str) -> dict[str, str]:
     """The environment variables, without any of MeshGuard's or Python's, plus `extra`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MESHGUARD_", "PYTHON", "COV"))}
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MESHGUARD_", "PYTHON", "COV"))
+    }
     return kept | extra

@@ -9,7 +9,9 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
-SPEC: dict[str, Any] = YAML(typ="safe", pure=True).load((Path(__file__).parents[2] / "openapi.yaml").read_bytes())
+SPEC: dict[str, Any] = YAML(typ="safe", pure=True).load(
+    (Path(__file__).parents[2] / "openapi.yaml").read_bytes()
+)
 COMPONENTS = SPEC["components"]
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 OPERATIONS = {
@@ -61,19 +63,23 @@ def test_every_schema_has_a_description_and_examples_that_fit_it(name: str) -> N
         validator({"$ref": f"#/components/schemas/{name}"}).validate(example)
 
 
-@pytest.mark.parametrize(("where", "media"), media_types(), ids=[where for where, _ in media_types()])
-def test_every_body_has_an_example_that_fits_it(where: str, media: dict[str, Any]) -> None:
+@pytest.mark.parametrize("media", [pytest.param(media, id=where) for where, media in media_types()])
+def test_every_body_has_an_example_that_fits_it(media: dict[str, Any]) -> None:
     example = media["example"] if "example" in media else resolve(media["schema"])["examples"][0]
     validator(media["schema"]).validate(example)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_answer_declares_the_trace_header_and_every_secret_or_decision_is_not_to_be_stored(name: str) -> None:
+def test_every_answer_declares_the_trace_header_and_every_secret_or_decision_is_not_to_be_stored(
+    name: str,
+) -> None:
     path, method, operation = OPERATIONS[name]
     for status, answer in operation["responses"].items():
         headers = resolve(answer).get("headers", {})
         assert "X-MeshGuard-Trace-ID" in headers, status
-        decides_or_reveals = "security" in operation and "/proxy/{path}" not in path and status in {"200", "201"}
+        decides_or_reveals = (
+            "security" in operation and "/proxy/{path}" not in path and status in {"200", "201"}
+        )
         assert ("Cache-Control" in headers) or not decides_or_reveals, (method, status)
 
 
@@ -105,9 +111,15 @@ def test_every_link_leads_to_an_operation() -> None:
 
 
 def test_requests_refuse_unknown_fields_and_responses_bear_them() -> None:
-    requests = {"EvaluateRequest", "EvaluateBatchRequest", "CreateAgentRequest", "UpdateAgentRequest", "Policy"}
+    requests = {
+        "EvaluateRequest",
+        "EvaluateBatchRequest",
+        "CreateAgentRequest",
+        "UpdateAgentRequest",
+        "Policy",
+    }
     requests |= {"TestPoliciesRequest", "TestAgent", "Rule", "AppliesTo", "Delegation"}
     for name in requests:
         assert COMPONENTS["schemas"][name]["additionalProperties"] is False, name
-    for name in {"Decision", "Denial", "Agent", "AuditEntry", "Error", "Health"}:
+    for name in ("Decision", "Denial", "Agent", "AuditEntry", "Error", "Health"):
         assert "additionalProperties" not in COMPONENTS["schemas"][name], name

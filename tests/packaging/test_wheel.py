@@ -36,7 +36,9 @@ def full(wheel: Path) -> Path:
 
 def run(python: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(python), *arguments]
-    return subprocess.run(command, cwd=folder, env=clean_environ(), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=clean_environ(), capture_output=True, text=True, check=False
+    )
 
 
 def test_the_wheel_holds_the_contract_the_typing_markers_and_no_tests(wheel: Path) -> None:
