@@ -1,7 +1,7 @@
 """Every call of the published `meshguard==0.1.2`, unchanged, against a real gateway.
 
-Runs under that package's own interpreter, without pytest; prints what happened as JSON. Its one argument is an
-agent id that it revokes in the end.
+Runs under that package's own interpreter, without pytest; prints what happened as JSON. Its one argument is
+an agent id that it revokes in the end.
 """
 
 import json
