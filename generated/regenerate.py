@@ -1,7 +1,8 @@
 """Make `meshguard_api` from `openapi.yaml`, the same bytes every time.
 
-The generator and the formatter it calls are pinned in `constraints.txt`; `STAMP.json` records their versions and
-the hash of the contract. `--check` generates into a temporary folder and compares whole trees in both directions.
+The generator and the formatter it calls are pinned in `constraints.txt`; `STAMP.json` records their versions
+and the hash of the contract. `--check` generates into a temporary folder and compares whole trees in both
+directions.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def generate(target: Path) -> None:
         "--fail-on-warning",
     ]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    done = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"The generator refused openapi.yaml:\n{done.stdout}{done.stderr}")
     (package / "py.typed").touch()

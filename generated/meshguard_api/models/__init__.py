@@ -21,6 +21,7 @@ from .deciding_rule import DecidingRule
 from .decision import Decision
 from .delegation import Delegation
 from .denial import Denial
+from .effect import Effect
 from .error import Error
 from .error_detail import ErrorDetail
 from .evaluate_batch_request import EvaluateBatchRequest
@@ -42,18 +43,23 @@ from .list_audit_entries_decision import ListAuditEntriesDecision
 from .list_audit_entries_kind import ListAuditEntriesKind
 from .metadata import Metadata
 from .policy import Policy
-from .policy_default_effect import PolicyDefaultEffect
 from .policy_document import PolicyDocument
 from .policy_list import PolicyList
+from .policy_trust_tier import PolicyTrustTier
 from .policy_validation import PolicyValidation
 from .rate_limit_error import RateLimitError
 from .rule import Rule
-from .rule_effect import RuleEffect
+from .tag_tests import TagTests
 from .test_agent import TestAgent
 from .test_policies_request import TestPoliciesRequest
 from .tested_decision import TestedDecision
+from .text_tests import TextTests
+from .time_tests import TimeTests
+from .time_tests_weekdays_item import TimeTestsWeekdaysItem
 from .trust_tier import TrustTier
+from .trust_tier_tests import TrustTierTests
 from .update_agent_request import UpdateAgentRequest
+from .value_tests import ValueTests
 
 __all__ = (
     "ActionCount",
@@ -77,6 +83,7 @@ __all__ = (
     "Decision",
     "Delegation",
     "Denial",
+    "Effect",
     "Error",
     "ErrorDetail",
     "EvaluateBatchRequest",
@@ -98,16 +105,21 @@ __all__ = (
     "ListAuditEntriesKind",
     "Metadata",
     "Policy",
-    "PolicyDefaultEffect",
     "PolicyDocument",
     "PolicyList",
+    "PolicyTrustTier",
     "PolicyValidation",
     "RateLimitError",
     "Rule",
-    "RuleEffect",
+    "TagTests",
     "TestAgent",
     "TestedDecision",
     "TestPoliciesRequest",
+    "TextTests",
+    "TimeTests",
+    "TimeTestsWeekdaysItem",
     "TrustTier",
+    "TrustTierTests",
     "UpdateAgentRequest",
+    "ValueTests",
 )

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 
-from ..models.trust_tier import TrustTier, check_trust_tier
+from ..models.policy_trust_tier import PolicyTrustTier, check_policy_trust_tier
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="AppliesTo")
@@ -13,15 +13,16 @@ T = TypeVar("T", bound="AppliesTo")
 
 @_attrs_define
 class AppliesTo:
-    """Which agents the policy is for.
+    """The agents a policy applies to. Every key present must match; within a key any value matches. Without it a
+    policy applies to every agent.
 
-    Attributes:
-        trust_tiers (list[TrustTier] | Unset): Tiers.
-        tags (list[str] | Unset): Tags.
-        agent_ids (list[str] | Unset): Ids.
+        Attributes:
+            trust_tiers (list[PolicyTrustTier] | Unset): Trust tiers of the agents.
+            tags (list[str] | Unset): Tags, of which the agent has one or more.
+            agent_ids (list[str] | Unset): Ids of the agents.
     """
 
-    trust_tiers: list[TrustTier] | Unset = UNSET
+    trust_tiers: list[PolicyTrustTier] | Unset = UNSET
     tags: list[str] | Unset = UNSET
     agent_ids: list[str] | Unset = UNSET
 
@@ -57,11 +58,11 @@ class AppliesTo:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
         _trust_tiers = d.pop("trustTiers", UNSET)
-        trust_tiers: list[TrustTier] | Unset = UNSET
+        trust_tiers: list[PolicyTrustTier] | Unset = UNSET
         if _trust_tiers is not UNSET:
             trust_tiers = []
             for trust_tiers_item_data in _trust_tiers:
-                trust_tiers_item = check_trust_tier(trust_tiers_item_data)
+                trust_tiers_item = check_policy_trust_tier(trust_tiers_item_data)
 
                 trust_tiers.append(trust_tiers_item)
 

@@ -11,7 +11,11 @@ T = TypeVar("T", bound="Conditions")
 
 @_attrs_define
 class Conditions:
-    """All must hold."""
+    """Subjects and their tests; all must hold. Subjects are `resource`, `action`, `tags`, `trustTier`, `agentId`,
+    `agentName`, `time`, `context.<dotted path>` and `metadata.<dotted path>`; `any` and `all` nest conditions. A
+    bare scalar is `equals`, a bare list is `in`; for `tags` they mean "has any of".
+
+    """
 
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 

@@ -12,11 +12,11 @@ T = TypeVar("T", bound="Delegation")
 
 @_attrs_define
 class Delegation:
-    """Kept, without effect yet.
+    """How far permissions may be passed on. Checked and kept; without effect so far.
 
     Attributes:
-        max_depth (int | Unset): Depth.
-        permission_ceiling (list[str] | Unset): Patterns.
+        max_depth (int | Unset): How many times a permission may be passed on.
+        permission_ceiling (list[str] | Unset): Patterns of the actions that may be passed on.
     """
 
     max_depth: int | Unset = UNSET

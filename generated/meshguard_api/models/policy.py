@@ -5,10 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define as _attrs_define
 
-from ..models.policy_default_effect import (
-    PolicyDefaultEffect,
-    check_policy_default_effect,
-)
+from ..models.effect import Effect, check_effect
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -22,16 +19,19 @@ T = TypeVar("T", bound="Policy")
 
 @_attrs_define
 class Policy:
-    """Rules under a name, in force whole or not at all. The language is described in docs/policies.md.
+    """What agents may do. A policy is in force whole or not at all.
 
     Attributes:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
-        rules (list[Rule]): The rules.
-        version (str | Unset): A version for people.
-        description (str | Unset): What the policy is for.
-        applies_to (AppliesTo | Unset): Which agents the policy is for.
-        default_effect (PolicyDefaultEffect | Unset): Where no rule matches. Default: 'deny'.
-        delegation (Delegation | Unset): Kept, without effect yet.
+        rules (list[Rule]): The rules. Their order decides only which one is reported.
+        version (str | Unset): The author's version; kept, and not interpreted.
+        description (str | Unset): What the policy is for, in words.
+        applies_to (AppliesTo | Unset): The agents a policy applies to. Every key present must match; within a key any
+            value matches. Without it a
+            policy applies to every agent.
+        default_effect (Effect | Unset): What a rule does when it matches, or a policy when no rule does (deny when left
+            out).
+        delegation (Delegation | Unset): How far permissions may be passed on. Checked and kept; without effect so far.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Policy:
     version: str | Unset = UNSET
     description: str | Unset = UNSET
     applies_to: AppliesTo | Unset = UNSET
-    default_effect: PolicyDefaultEffect | Unset = "deny"
+    default_effect: Effect | Unset = UNSET
     delegation: Delegation | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,11 +115,11 @@ class Policy:
             applies_to = AppliesTo.from_dict(_applies_to)
 
         _default_effect = d.pop("defaultEffect", UNSET)
-        default_effect: PolicyDefaultEffect | Unset
+        default_effect: Effect | Unset
         if isinstance(_default_effect, Unset):
             default_effect = UNSET
         else:
-            default_effect = check_policy_default_effect(_default_effect)
+            default_effect = check_effect(_default_effect)
 
         _delegation = d.pop("delegation", UNSET)
         delegation: Delegation | Unset

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 
-from ..models.rule_effect import RuleEffect, check_rule_effect
+from ..models.effect import Effect, check_effect
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -17,19 +17,24 @@ T = TypeVar("T", bound="Rule")
 
 @_attrs_define
 class Rule:
-    """One rule.
+    """One rule. A deny rule that matches wins over every allow rule.
 
     Attributes:
-        effect (RuleEffect): The effect.
-        actions (list[str]): Action patterns.
-        name (str | Unset): The name.
-        conditions (Conditions | Unset): All must hold.
-        reason (str | Unset): Why.
+        effect (Effect): What a rule does when it matches, or a policy when no rule does (deny when left out).
+        actions (list[str]): Patterns of actions, any of which may match.
+        name (str | Unset): Unique in the policy; "rule 1" (its place, from 1) when left out.
+        description (str | Unset): What the rule is for, in words.
+        conditions (Conditions | Unset): Subjects and their tests; all must hold. Subjects are `resource`, `action`,
+            `tags`, `trustTier`, `agentId`,
+            `agentName`, `time`, `context.<dotted path>` and `metadata.<dotted path>`; `any` and `all` nest conditions. A
+            bare scalar is `equals`, a bare list is `in`; for `tags` they mean "has any of".
+        reason (str | Unset): The reason given when this rule decides.
     """
 
-    effect: RuleEffect
+    effect: Effect
     actions: list[str]
     name: str | Unset = UNSET
+    description: str | Unset = UNSET
     conditions: Conditions | Unset = UNSET
     reason: str | Unset = UNSET
 
@@ -39,6 +44,8 @@ class Rule:
         actions = self.actions
 
         name = self.name
+
+        description = self.description
 
         conditions: dict[str, Any] | Unset = UNSET
         if not isinstance(self.conditions, Unset):
@@ -56,6 +63,8 @@ class Rule:
         )
         if name is not UNSET:
             field_dict["name"] = name
+        if description is not UNSET:
+            field_dict["description"] = description
         if conditions is not UNSET:
             field_dict["conditions"] = conditions
         if reason is not UNSET:
@@ -68,11 +77,13 @@ class Rule:
         from ..models.conditions import Conditions  # noqa: PLC0415
 
         d = dict(src_dict)
-        effect = check_rule_effect(d.pop("effect"))
+        effect = check_effect(d.pop("effect"))
 
         actions = cast(list[str], d.pop("actions"))
 
         name = d.pop("name", UNSET)
+
+        description = d.pop("description", UNSET)
 
         _conditions = d.pop("conditions", UNSET)
         conditions: Conditions | Unset
@@ -87,6 +98,7 @@ class Rule:
             effect=effect,
             actions=actions,
             name=name,
+            description=description,
             conditions=conditions,
             reason=reason,
         )

@@ -30,8 +30,7 @@ class TestPoliciesRequest:
         context (Context | Unset): Facts about this one request, such as the arguments of the tool call, for conditions
             to look at.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
-        candidate (Policy | Unset): Rules under a name, in force whole or not at all. The language is described in
-            docs/policies.md.
+        candidate (Policy | Unset): What agents may do. A policy is in force whole or not at all.
     """
 
     action: str

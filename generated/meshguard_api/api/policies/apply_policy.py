@@ -125,8 +125,7 @@ def sync_detailed(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (Policy): Rules under a name, in force whole or not at all. The language is described
-            in docs/policies.md.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
         body (File): The same, as YAML 1.2 text of at most 1 MiB.
 
     Raises:
@@ -168,8 +167,7 @@ def sync(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (Policy): Rules under a name, in force whole or not at all. The language is described
-            in docs/policies.md.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
         body (File): The same, as YAML 1.2 text of at most 1 MiB.
 
     Raises:
@@ -206,8 +204,7 @@ async def asyncio_detailed(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (Policy): Rules under a name, in force whole or not at all. The language is described
-            in docs/policies.md.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
         body (File): The same, as YAML 1.2 text of at most 1 MiB.
 
     Raises:
@@ -247,8 +244,7 @@ async def asyncio(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (Policy): Rules under a name, in force whole or not at all. The language is described
-            in docs/policies.md.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
         body (File): The same, as YAML 1.2 text of at most 1 MiB.
 
     Raises:
