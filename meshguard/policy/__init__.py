@@ -17,6 +17,7 @@ Example:
 """
 
 from meshguard.policy.engine import Decision, PolicyEngine
+from meshguard.policy.explanation import render_explanation
 from meshguard.policy.faults import Fault, PolicyLoadError
 from meshguard.policy.loader import load_policies, load_policy
 from meshguard.policy.model import (
@@ -51,4 +52,5 @@ __all__ = [
     "Test",
     "load_policies",
     "load_policy",
+    "render_explanation",
 ]

@@ -99,20 +99,31 @@ def _group(group: Group) -> Condition:
 
 
 def _subject_tests(subject: str, tests: Sequence[Test]) -> list[Condition]:
-    return [_test(subject, test) for test in tests]
+    return [compile_test(subject, test) for test in tests]
 
 
 def _all_of(parts: list[Condition]) -> Condition:
     return parts[0] if len(parts) == 1 else AllOf(parts)
 
 
-def _test(subject: str, test: Test) -> Condition:
+def compile_test(subject: str, test: Test) -> Condition:
+    """Return one test of a subject ready to be evaluated."""
     if test.name == "not":
         return Not(_all_of(_subject_tests(subject, test.negated)))
-    label = f"{subject} {test.name} {_operand_text(test)}"
+    label = test_label(subject, test)
     if test.name == "exists":
         return ExistsTest(label, finder(subject), presence(subject), wanted=test.operand is True)
     return ValueTest(label, finder(subject), checker(subject, test))
+
+
+def test_label(subject: str, test: Test) -> str:
+    """Return a test as an explanation names it.
+
+    Example:
+        >>> test_label("context.amount", Test("lte", 100))
+        'context.amount lte 100'
+    """
+    return f"{subject} {test.name} {_operand_text(test)}"
 
 
 def _operand_text(test: Test) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from meshguard.policy.change import Change, Situation, smallest_change
 from meshguard.policy.conditions import Facts
-from meshguard.policy.index import ActionIndex, Audience, AudienceIndex, CompiledRule, Found, compile_rules
+from meshguard.policy.explanation import explain_policies, summary_of
+from meshguard.policy.index import ActionIndex, Audience, AudienceIndex, CompiledRule, compile_rules
 from meshguard.policy.values import Problem
 from meshguard.policy.vocabulary import TIERS
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from meshguard.policy.model import Policy
+    from meshguard.policy.model import AppliesTo, Policy
     from meshguard.policy.request import Agent, Request
 
 
@@ -118,14 +120,16 @@ class PolicyEngine:
             raise ValueError("now has no time zone: pass datetime.now(UTC)")
         refused = _refused(agent)
         if agent is None or refused is not None:
-            return refused or _UNKNOWN_AGENT
-        audience = self._audiences.of(agent)
-        found = self._actions.find(request.action)
-        return self._decide(audience, found, Facts(agent, request, now))
+            decision = refused or _UNKNOWN_AGENT
+            return replace(decision, explanation=_story(decision, [])) if explain else decision
+        decision = self._decide(agent, request, now)
+        return self._explained(decision, Situation(agent, request, now)) if explain else decision
 
-    def _decide(self, audience: Audience, found: Found, facts: Facts) -> Decision:
+    def _decide(self, agent: Agent, request: Request, now: datetime) -> Decision:
+        audience = self._audiences.of(agent)
+        facts = Facts(agent, request, now)
         policies = audience.policies
-        for rules in found:
+        for rules in self._actions.find(request.action):
             for rule in rules:
                 if rule.policy_rank in policies:
                     condition = rule.condition
@@ -142,6 +146,36 @@ class PolicyEngine:
             reason = f"{decision.reason} (it could not be evaluated: {outcome.message})"
             return Decision(decision.allowed, decision.policy, decision.rule, reason, facts.errors)
         return _with_errors(decision, facts.errors)
+
+    def _explained(self, decision: Decision, situation: Situation) -> Decision:
+        denies, allows = self._actions.find(situation.request.action)
+        rules = (*denies, *allows) if decision.allowed else (*allows, *denies)
+        policies = explain_policies(
+            self._policies, rules, situation, decided=(decision.policy, decision.rule)
+        )
+        change = smallest_change(
+            situation,
+            [rule.rule.conditions for rule in rules if rule.rule.conditions],
+            self._audiences_of(rules),
+            lambda other: self._decide(other.agent, other.request, other.now).allowed != decision.allowed,
+        )
+        return replace(decision, explanation=_story(decision, policies, change))
+
+    def _audiences_of(self, rules: Iterable[CompiledRule]) -> list[AppliesTo]:
+        ranks = dict.fromkeys(rule.policy_rank for rule in rules)
+        audiences = (self._policies[rank].applies_to for rank in ranks)
+        return [applies for applies in audiences if applies is not None]
+
+
+def _story(
+    decision: Decision, policies: list[dict[str, Any]], change: Change | None = None
+) -> dict[str, Any]:
+    story: dict[str, Any] = {"summary": summary_of(allowed=decision.allowed, reason=decision.reason)}
+    if decision.rule is not None:
+        story["decidedBy"] = {"policy": decision.policy, "rule": decision.rule}
+    if change is not None:
+        story["change"] = f"would be {'denied' if decision.allowed else 'allowed'} {change.words}"
+    return story | {"policies": policies}
 
 
 def _refuse_shared_names(policies: tuple[Policy, ...]) -> None:

@@ -1,0 +1,229 @@
+"""The smallest change that turns a decision around, found by trying it.
+
+A change is only told when a decision with it was made and came out the other way.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from meshguard.policy.conditions import Facts, compile_test, test_label
+from meshguard.policy.model import Conditions, Scalar, SubjectTests, Test
+from meshguard.policy.moments import read_moment
+from meshguard.policy.request import Agent, InvalidRequest, Request
+from meshguard.policy.values import shown
+from meshguard.policy.vocabulary import TIERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from meshguard.policy.model import AppliesTo
+
+MAX_TRIES = 400
+MAX_VALUES = 40
+
+_AGENT_FIELDS = {"agentId": "id", "agentName": "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Who asks for what, and when."""
+
+    agent: Agent
+    request: Request
+    now: datetime
+
+    def facts(self) -> Facts:
+        """Return it as conditions see it."""
+        return Facts(self.agent, self.request, self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another situation, and what is different there in words."""
+
+    situation: Situation
+    words: str
+
+
+def smallest_change(
+    situation: Situation,
+    conditions: Sequence[Conditions],
+    audiences: Sequence[AppliesTo],
+    is_turned: Callable[[Situation], bool],
+) -> Change | None:
+    """Return a change of one thing that turns the decision around; None when no such change was found.
+
+    Args:
+        situation: What was decided about.
+        conditions: The conditions of the rules whose action matched, the most interesting first.
+        audiences: To whom the policies of such rules apply.
+        is_turned: Whether the decision about another situation is the other one.
+
+    Returns:
+        The first change that works (language page, "Explanation").
+    """
+    tried = islice(_changes(situation, conditions, audiences), MAX_TRIES)
+    return next((change for change in tried if is_turned(change.situation)), None)
+
+
+def _changes(
+    situation: Situation, conditions: Sequence[Conditions], audiences: Sequence[AppliesTo]
+) -> Iterator[Change]:
+    tests = [pair for condition in conditions for pair in _tests(condition)]
+    for subject, test in tests:
+        if subject == "tags":
+            yield from _tag_changes(situation, _tags_of(test))
+        elif subject == "trustTier":
+            yield from _tier_changes(situation)
+        else:
+            operands = (operand for name, other in tests if name == subject for operand in _operands(other))
+            yield from _value_changes(situation, subject, test, list(islice(operands, MAX_VALUES)))
+    for applies in audiences:
+        yield from _tag_changes(situation, applies.tags or ())
+        if applies.trust_tiers:
+            yield from _tier_changes(situation)
+
+
+def _tests(conditions: Conditions) -> Iterator[tuple[str, Test]]:
+    for part in conditions.parts:
+        if isinstance(part, SubjectTests):
+            yield from ((part.subject, test) for test in part.tests)
+        else:
+            for member in part.members:
+                yield from _tests(member)
+
+
+def _operands(test: Test) -> Iterator[tuple[str, Scalar]]:
+    yield from ((test.name, operand) for operand in test.alternatives)
+    for inner in test.negated:
+        yield from _operands(inner)
+
+
+def _tags_of(test: Test) -> list[str]:
+    return [str(operand) for name, operand in _operands(test) if name != "exists"]
+
+
+def _tag_changes(situation: Situation, tags: Iterable[str]) -> Iterator[Change]:
+    agent = situation.agent
+    for tag in tags:
+        has = tag in agent.tags
+        other = agent.tags - {tag} if has else agent.tags | {tag}
+        words = f"{'without' if has else 'with'} tag `{tag}`"
+        yield Change(replace(situation, agent=_like(agent, tags=other)), words)
+
+
+def _tier_changes(situation: Situation) -> Iterator[Change]:
+    agent = situation.agent
+    for tier in TIERS:
+        if tier != agent.trust_tier:
+            yield Change(replace(situation, agent=_like(agent, trust_tier=tier)), f"with trust tier `{tier}`")
+
+
+def _like(agent: Agent, **changed: Any) -> Agent:
+    fields = {
+        name: getattr(agent, name) for name in ("id", "name", "trust_tier", "tags", "metadata", "status")
+    }
+    return Agent(**(fields | changed))
+
+
+def _value_changes(
+    situation: Situation, subject: str, test: Test, operands: list[tuple[str, Scalar]]
+) -> Iterator[Change]:
+    condition = compile_test(subject, test)
+    before = condition.evaluate(situation.facts())
+    for other, words in _situations(situation, subject, operands):
+        after = condition.evaluate(other.facts())
+        if after is not before and isinstance(after, bool):
+            verb = "held" if after else "did not hold"
+            yield Change(other, f"if `{test_label(subject, test)}` {verb}, as {words}")
+
+
+def _situations(
+    situation: Situation, subject: str, operands: list[tuple[str, Scalar]]
+) -> Iterator[tuple[Situation, str]]:
+    if subject == "time":
+        yield from _times(situation, operands)
+        return
+    for value in [*_values(operands), None]:
+        changed = _with_value(situation, subject, value)
+        if changed is not None:
+            text = json.dumps(shown(value), ensure_ascii=False)
+            yield changed, f"without `{subject}`" if value is None else f"with `{subject}` {text}"
+
+
+def _values(operands: list[tuple[str, Scalar]]) -> Iterator[Scalar]:
+    for name, operand in operands:
+        if isinstance(operand, str):
+            yield from _texts(name, operand)
+        elif isinstance(operand, bool):
+            yield operand if name != "exists" else "x"
+        else:
+            yield from (operand, operand + 1, operand - 1)
+    yield "x"
+
+
+def _texts(name: str, operand: str) -> Iterator[str]:
+    if name == "matches":
+        yield operand.replace("**", "x").replace("*", "x")
+    elif name == "within":
+        yield operand.rstrip("/") + "/x"
+    else:
+        yield operand
+        if name in {"gt", "lt"}:
+            yield from (operand + "x", operand[:-1])
+
+
+def _with_value(situation: Situation, subject: str, value: Scalar | None) -> Situation | None:
+    root, _, path = subject.partition(".")
+    agent, request = situation.agent, situation.request
+    if root == "context":
+        context = _placed(request.context or {}, path.split("."), value)
+        return replace(situation, request=Request(request.action, request.resource, context))
+    if root == "metadata":
+        metadata = _placed(agent.metadata, path.split("."), value)
+        return replace(situation, agent=_like(agent, metadata=metadata))
+    if root in _AGENT_FIELDS and value is not None:
+        return replace(situation, agent=_like(agent, **{_AGENT_FIELDS[root]: str(value)}))
+    return _with_text(situation, root, value)
+
+
+def _with_text(situation: Situation, subject: str, value: Scalar | None) -> Situation | None:
+    if subject not in {"action", "resource"}:
+        return None
+    text = None if value is None else str(value)
+    try:
+        return replace(situation, request=replace(situation.request, **{subject: text}))
+    except InvalidRequest:
+        return None
+
+
+def _placed(root: Mapping[str, Any], path: list[str], value: Scalar | None) -> dict[str, Any]:
+    first, rest = path[0], path[1:]
+    others = {key: item for key, item in root.items() if key != first}
+    if rest:
+        inner = root.get(first)
+        return others | {first: _placed(inner if isinstance(inner, dict) else {}, rest, value)}
+    return others if value is None else others | {first: value}
+
+
+def _times(situation: Situation, operands: list[tuple[str, Scalar]]) -> Iterator[tuple[Situation, str]]:
+    now = situation.now.astimezone(UTC)
+    for name, operand in operands:
+        for moment in _moments(name, str(operand), now):
+            yield replace(situation, now=moment), f"at {moment.isoformat(timespec='seconds')}"
+
+
+def _moments(name: str, operand: str, now: datetime) -> Iterator[datetime]:
+    if name == "weekdays":
+        yield from (now + timedelta(days=days) for days in range(1, 7))
+        return
+    moment = read_moment(operand)
+    if moment is None:
+        return
+    at = moment if isinstance(moment, datetime) else datetime.combine(now.date(), moment, UTC)
+    yield from (at, at - timedelta(seconds=1))

@@ -1,0 +1,166 @@
+"""Why a decision came out as it did, as JSON and as text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from meshguard.policy.faults import ascii_safe
+from meshguard.policy.index import unmet_keys
+from meshguard.policy.values import Outcome, Problem, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from meshguard.policy.change import Situation
+    from meshguard.policy.index import CompiledRule
+    from meshguard.policy.model import AppliesTo, Policy
+
+Json: TypeAlias = dict[str, Any]
+
+_UNMET = {
+    "trustTiers": "the agent's trust tier is not in its `trustTiers`",
+    "tags": "the agent has none of its `tags`",
+    "agentIds": "the agent's id is not in its `agentIds`",
+}
+_MARKS = {"true": "✓", "false": "✗", "error": "⚠"}
+
+
+def summary_of(*, allowed: bool, reason: str) -> str:
+    """Return the decision and its reason in one line.
+
+    Example:
+        >>> summary_of(allowed=False, reason="no policy applies to this agent")
+        'Decision: DENY because no policy applies to this agent'
+    """
+    return f"Decision: {'ALLOW' if allowed else 'DENY'} because {reason}"
+
+
+def explain_policies(
+    policies: Sequence[Policy],
+    found: Iterable[CompiledRule],
+    situation: Situation,
+    decided: tuple[str | None, str | None],
+) -> list[Json]:
+    """Return what each policy had to say: whether it applies, and its rules whose action matched."""
+    by_policy: dict[str, list[CompiledRule]] = {}
+    for rule in sorted(found, key=lambda rule: rule.rank):
+        by_policy.setdefault(rule.policy, []).append(rule)
+    return [_policy(policy, by_policy.get(policy.name, []), situation, decided) for policy in policies]
+
+
+def _policy(
+    policy: Policy, rules: list[CompiledRule], situation: Situation, decided: tuple[str | None, str | None]
+) -> Json:
+    unmet = list(unmet_keys(policy.applies_to, situation.agent)) if policy.applies_to else []
+    return {
+        "policy": policy.name,
+        "applies": not unmet,
+        "because": "; ".join(_UNMET[key] for key in unmet) or _met(policy.applies_to),
+        "defaultEffect": policy.default_effect,
+        "rules": [] if unmet else [_rule(rule, situation, decided) for rule in rules],
+    }
+
+
+def _met(applies: AppliesTo | None) -> str:
+    if applies is None:
+        return "it applies to every agent"
+    return f"the agent matches its {', '.join(f'`{key}`' for key in applies.to_json())}"
+
+
+def _rule(rule: CompiledRule, situation: Situation, decided: tuple[str | None, str | None]) -> Json:
+    outcome: Outcome = True
+    conditions: Json = {}
+    if rule.condition is not None:
+        outcome, tree = rule.condition.describe(situation.facts())
+        conditions = {"conditions": tree}
+    matched = outcome is True or (not rule.allows and outcome is not False)
+    return {
+        "rule": rule.name,
+        "effect": rule.rule.effect,
+        "matched": matched,
+        "decided": decided == (rule.policy, rule.name),
+        "because": _because(rule, outcome),
+        **conditions,
+    }
+
+
+def _because(rule: CompiledRule, outcome: Outcome) -> str:
+    if rule.condition is None:
+        return "its action matches and it has no conditions"
+    if isinstance(outcome, Problem):
+        end = "an allow rule does not match then" if rule.allows else "a deny rule matches then"
+        return f"its conditions could not be evaluated ({outcome.message}): {end}"
+    return "its action matches and its conditions hold" if outcome else "its conditions do not hold"
+
+
+def render_explanation(explanation: Json) -> str:
+    """Return an explanation as text: a tree of policies, rules and tests with ✓, ✗ and ⚠.
+
+    Args:
+        explanation: ``Decision.explanation``, or the ``explanation`` of a decision of the gateway.
+
+    Returns:
+        Lines without a newline at the end. Control characters in what was seen are written as escapes.
+
+    Example:
+        >>> print(render_explanation({
+        ...     "summary": "Decision: DENY because no rule of the policies that apply allows it",
+        ...     "change": "would be allowed with tag `payments`",
+        ...     "policies": [{
+        ...         "policy": "refunds", "applies": True, "because": "it applies to every agent",
+        ...         "defaultEffect": "deny",
+        ...         "rules": [{
+        ...             "rule": "small", "effect": "allow", "matched": False, "decided": False,
+        ...             "because": "its conditions do not hold",
+        ...             "conditions": {"test": 'tags in ["payments"]', "value": "false", "saw": ["support"]},
+        ...         }],
+        ...     }],
+        ... }))
+        Decision: DENY because no rule of the policies that apply allows it
+        It would be allowed with tag `payments`.
+        ✓ policy refunds: it applies to every agent
+          ✗ allow small: its conditions do not hold
+            ✗ tags in ["payments"] (saw ["support"])
+          · no rule decides: deny
+    """
+    return "\n".join(ascii_safe(line) for line in _lines(explanation))
+
+
+def _lines(explanation: Json) -> Iterator[str]:
+    yield str(explanation.get("summary", ""))
+    if change := explanation.get("change"):
+        yield f"It {change}."
+    for policy in explanation.get("policies", []):
+        yield from _policy_lines(policy)
+
+
+def _policy_lines(policy: Json) -> Iterator[str]:
+    applies = policy.get("applies") is True
+    yield f"{_MARKS['true' if applies else 'false']} policy {policy.get('policy')}: {policy.get('because')}"
+    rules = policy.get("rules", [])
+    for rule in rules:
+        yield from _rule_lines(rule)
+    if applies and not any(rule.get("matched") for rule in rules):
+        yield f"  · no rule decides: {policy.get('defaultEffect')}"
+
+
+def _rule_lines(rule: Json) -> Iterator[str]:
+    mark = _MARKS["true" if rule.get("matched") else "false"]
+    decided = "  ← decided" if rule.get("decided") else ""
+    yield f"  {mark} {rule.get('effect')} {rule.get('rule')}: {rule.get('because')}{decided}"
+    if conditions := rule.get("conditions"):
+        yield from _test_lines(conditions, 2)
+
+
+def _test_lines(test: Json, depth: int) -> Iterator[str]:
+    details = [f"saw {_compact(test['saw'])}"] if "saw" in test else []
+    details += [str(test["error"])] if "error" in test else []
+    end = f" ({'; '.join(details)})" if details else ""
+    yield f"{'  ' * depth}{_MARKS.get(str(test.get('value')), '?')} {test.get('test')}{end}"
+    for part in test.get("parts", []):
+        yield from _test_lines(part, depth + 1)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(shown(value), ensure_ascii=False)
