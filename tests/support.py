@@ -79,7 +79,9 @@ def running_app(application: Any, **options: Any) -> Iterator[str]:
     """Run an ASGI application on an ephemeral port; gives its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(application, log_level="error", log_config=None, ws="none", lifespan="on", **options)
+    config = uvicorn.Config(
+        application, log_level="error", log_config=None, ws="none", lifespan="on", **options
+    )
     server = _Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
@@ -123,7 +125,9 @@ async def lifespan(application: Any) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def gateway_client(directory: Path, *, clock: Any = time, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def gateway_client(
+    directory: Path, *, clock: Any = time, **changes: Any
+) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a gateway in this process, without a socket; it carries no credential."""
     application = app(gateway_settings(directory, **changes), clock=clock)
     async with (

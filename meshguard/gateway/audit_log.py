@@ -226,8 +226,8 @@ def _fault_of_end(stream: str, head: Mapping[Any, Any] | None, count: int, last:
 def prune(connection: Connection, before: int) -> int:
     """Remove entries older than a moment from the beginnings of the chains; return how many.
 
-    To be called until it returns 0. What was removed stays vouched for: the head keeps the number and the hash of the last entry removed. At most
-    5,000 are removed at once, so that decisions don't wait for long.
+    To be called until it returns 0. What was removed stays vouched for: the head keeps the number and the
+    hash of the last entry removed. At most 5,000 are removed at once, so that decisions don't wait for long.
     """
     prunable = select(audit_heads.c.stream).where(_has_entry_before(before)).limit(1)
     stream = connection.execute(prunable).scalar()

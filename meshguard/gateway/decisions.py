@@ -63,6 +63,7 @@ class Decisions:
 
     def __init__(
         self,
+        *,
         mode: str,
         current: Current,
         writer: Writer,

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway import audit_log, store
@@ -29,6 +28,7 @@ from meshguard.policy import PolicyLoadError, load_policy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
     from sqlalchemy import Connection, Engine
 
     from meshguard.gateway.clock import Clock
@@ -114,7 +114,12 @@ class Gateway:
             raise
         self.writer = Writer(self.engine)
         self.decisions = Decisions(
-            self.settings.mode, self.current, self.writer, self._limit, self.metrics, self.clock
+            mode=self.settings.mode,
+            current=self.current,
+            writer=self.writer,
+            limit=self._limit,
+            metrics=self.metrics,
+            clock=self.clock,
         )
         self.probe = Probe(self)
         self.upstream = upstream_client(self.settings)
