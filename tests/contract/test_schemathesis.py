@@ -103,3 +103,15 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_holds_the_contract(case: Any) -> None:
     case.call_and_validate()
+
+
+def test_sequences_of_operations_along_the_links_hold_the_contract() -> None:
+    machine = contract.as_state_machine()
+    machine.run(
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=8,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+    )
