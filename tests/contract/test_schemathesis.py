@@ -1,7 +1,7 @@
 """The gateway under schemathesis: every operation, all checks, from the ASGI app with its real store.
 
-Positive and negative data are made from the contract. No check is off; hooks leave out the few cases about which
-a schema can't say whether they are valid, and say why.
+Positive and negative data are made from the contract. No check is off; hooks leave out the few cases about
+which a schema can't say whether they are valid, and say why.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def upstream(_: Request) -> JSONResponse:
 
 @contract.hook
 def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> bool:
-    """Leave out paths that are percent-encoded twice: whether they are refused depends on what they decode to."""
+    """Leave out paths that are percent-encoded twice: what they decode to decides whether they are refused."""
     return not re.search("%[0-9A-Fa-f]{2}", str((path_parameters or {}).get("path")))
 
 
