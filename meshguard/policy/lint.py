@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshguard.policy.faults import quoted
+from meshguard.policy.faults import pointer_part, quoted
 from meshguard.policy.index import ActionIndex, CompiledRule, compile_rules
 from meshguard.policy.model import Conditions, SubjectTests, Test
 
@@ -98,8 +98,7 @@ class _Linter:
             yield "", "denies without a `reason`: say why, for those who will ask"
         if rule.allows and _allows_everything(rule):
             yield from self._too_wide(rule)
-        for subject, test in _tests(rule.rule.conditions):
-            path = f"/conditions/{subject}"
+        for path, subject, test in _tests(rule.rule.conditions, "/conditions"):
             yield from self._unknown_names(path, subject, test)
             if test.name == "matches":
                 yield from _glob_warnings(rule, path, test)
@@ -204,14 +203,15 @@ def _keys(applies: AppliesTo | None) -> list[set[str] | None]:
     return [None if key is None else set(key) for key in keys]
 
 
-def _tests(conditions: Conditions | None) -> Iterator[tuple[str, Test]]:
+def _tests(conditions: Conditions | None, path: str) -> Iterator[tuple[str, str, Test]]:
     for part in conditions.parts if conditions else ():
         if isinstance(part, SubjectTests):
             for test in part.tests:
-                yield from ((part.subject, inner) for inner in _with_negated(test))
+                here = f"{path}/{pointer_part(part.subject)}"
+                yield from ((here, part.subject, inner) for inner in _with_negated(test))
         else:
-            for member in part.members:
-                yield from _tests(member)
+            for index, member in enumerate(part.members):
+                yield from _tests(member, f"{path}/{part.kind}/{index}")
 
 
 def _with_negated(test: Test) -> Iterator[Test]:
