@@ -1,0 +1,212 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.audit_stats import AuditStats
+from ...models.error import Error
+from ...models.get_audit_stats_period import (
+    GetAuditStatsPeriod,
+)
+from ...models.invalid_request_error import InvalidRequestError
+from ...models.rate_limit_error import RateLimitError
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    period: GetAuditStatsPeriod | Unset = "24h",
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_mesh_guard_trace_id, Unset):
+        headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    params: dict[str, Any] = {}
+
+    json_period: str | Unset = UNSET
+    if not isinstance(period, Unset):
+        json_period = period
+
+    params["period"] = json_period
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/admin/audit/stats",
+        "params": params,
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
+    if response.status_code == 200:
+        response_200 = AuditStats.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = InvalidRequestError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Error.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 429:
+        response_429 = RateLimitError.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Error.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Error.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient,
+    period: GetAuditStatsPeriod | Unset = "24h",
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
+    """Decisions of a period, counted
+
+    Args:
+        period (GetAuditStatsPeriod | Unset):  Default: '24h'.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[AuditStats | Error | InvalidRequestError | RateLimitError]
+    """
+
+    kwargs = _get_kwargs(
+        period=period,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient,
+    period: GetAuditStatsPeriod | Unset = "24h",
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
+    """Decisions of a period, counted
+
+    Args:
+        period (GetAuditStatsPeriod | Unset):  Default: '24h'.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        AuditStats | Error | InvalidRequestError | RateLimitError
+    """
+
+    return sync_detailed(
+        client=client,
+        period=period,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient,
+    period: GetAuditStatsPeriod | Unset = "24h",
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
+    """Decisions of a period, counted
+
+    Args:
+        period (GetAuditStatsPeriod | Unset):  Default: '24h'.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[AuditStats | Error | InvalidRequestError | RateLimitError]
+    """
+
+    kwargs = _get_kwargs(
+        period=period,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient,
+    period: GetAuditStatsPeriod | Unset = "24h",
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
+    """Decisions of a period, counted
+
+    Args:
+        period (GetAuditStatsPeriod | Unset):  Default: '24h'.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        AuditStats | Error | InvalidRequestError | RateLimitError
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            period=period,
+            x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        )
+    ).parsed

@@ -1,0 +1,217 @@
+from http import HTTPStatus
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.error import Error
+from ...models.invalid_request_error import InvalidRequestError
+from ...models.rate_limit_error import RateLimitError
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    name: str,
+    *,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_mesh_guard_trace_id, Unset):
+        headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "delete",
+        "url": "/admin/policies/{name}".format(
+            name=quote(str(name), safe=""),
+        ),
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Any | Error | InvalidRequestError | RateLimitError | None:
+    if response.status_code == 204:
+        response_204 = cast(Any, None)
+        return response_204
+
+    if response.status_code == 400:
+        response_400 = InvalidRequestError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Error.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 404:
+        response_404 = Error.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 409:
+        response_409 = Error.from_dict(response.json())
+
+        return response_409
+
+    if response.status_code == 429:
+        response_429 = RateLimitError.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Error.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Error.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Any | Error | InvalidRequestError | RateLimitError]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Any | Error | InvalidRequestError | RateLimitError]:
+    """Take a policy out of force
+
+     A policy that the gateway reads from a file in `POLICIES_DIR` is removed there, 409 here.
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Any | Error | InvalidRequestError | RateLimitError]
+    """
+
+    kwargs = _get_kwargs(
+        name=name,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Any | Error | InvalidRequestError | RateLimitError | None:
+    """Take a policy out of force
+
+     A policy that the gateway reads from a file in `POLICIES_DIR` is removed there, 409 here.
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Any | Error | InvalidRequestError | RateLimitError
+    """
+
+    return sync_detailed(
+        name=name,
+        client=client,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Any | Error | InvalidRequestError | RateLimitError]:
+    """Take a policy out of force
+
+     A policy that the gateway reads from a file in `POLICIES_DIR` is removed there, 409 here.
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Any | Error | InvalidRequestError | RateLimitError]
+    """
+
+    kwargs = _get_kwargs(
+        name=name,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Any | Error | InvalidRequestError | RateLimitError | None:
+    """Take a policy out of force
+
+     A policy that the gateway reads from a file in `POLICIES_DIR` is removed there, 409 here.
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Any | Error | InvalidRequestError | RateLimitError
+    """
+
+    return (
+        await asyncio_detailed(
+            name=name,
+            client=client,
+            x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        )
+    ).parsed

@@ -1,0 +1,206 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.error import Error
+from ...models.invalid_request_error import InvalidRequestError
+from ...models.policy import Policy
+from ...models.rate_limit_error import RateLimitError
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    name: str,
+    *,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_mesh_guard_trace_id, Unset):
+        headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/admin/policies/{name}".format(
+            name=quote(str(name), safe=""),
+        ),
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Error | InvalidRequestError | Policy | RateLimitError | None:
+    if response.status_code == 200:
+        response_200 = Policy.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = InvalidRequestError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 401:
+        response_401 = Error.from_dict(response.json())
+
+        return response_401
+
+    if response.status_code == 404:
+        response_404 = Error.from_dict(response.json())
+
+        return response_404
+
+    if response.status_code == 429:
+        response_429 = RateLimitError.from_dict(response.json())
+
+        return response_429
+
+    if response.status_code == 500:
+        response_500 = Error.from_dict(response.json())
+
+        return response_500
+
+    if response.status_code == 503:
+        response_503 = Error.from_dict(response.json())
+
+        return response_503
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
+    """One policy
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Error | InvalidRequestError | Policy | RateLimitError]
+    """
+
+    kwargs = _get_kwargs(
+        name=name,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Error | InvalidRequestError | Policy | RateLimitError | None:
+    """One policy
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Error | InvalidRequestError | Policy | RateLimitError
+    """
+
+    return sync_detailed(
+        name=name,
+        client=client,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
+    """One policy
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Error | InvalidRequestError | Policy | RateLimitError]
+    """
+
+    kwargs = _get_kwargs(
+        name=name,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    name: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Error | InvalidRequestError | Policy | RateLimitError | None:
+    """One policy
+
+    Args:
+        name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Error | InvalidRequestError | Policy | RateLimitError
+    """
+
+    return (
+        await asyncio_detailed(
+            name=name,
+            client=client,
+            x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        )
+    ).parsed

@@ -1,0 +1,166 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    path: str,
+    *,
+    x_mesh_guard_action: str | Unset = UNSET,
+    x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_mesh_guard_action, Unset):
+        headers["X-MeshGuard-Action"] = x_mesh_guard_action
+
+    if not isinstance(x_mesh_guard_resource, Unset):
+        headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_trace_id, Unset):
+        headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "head",
+        "url": "/proxy/{path}".format(
+            path=quote(str(path), safe=""),
+        ),
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Any | None:
+    if response.status_code == 200:
+        return None
+
+    if response.status_code == 400:
+        return None
+
+    if response.status_code == 401:
+        return None
+
+    if response.status_code == 403:
+        return None
+
+    if response.status_code == 429:
+        return None
+
+    if response.status_code == 500:
+        return None
+
+    if response.status_code == 502:
+        return None
+
+    if response.status_code == 503:
+        return None
+
+    if response.status_code == 504:
+        return None
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Any]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    path: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_action: str | Unset = UNSET,
+    x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Any]:
+    """Ask the upstream for headers alone
+
+     The rules of `proxy_get` hold.
+
+    Args:
+        path (str):
+        x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
+            neither begins nor ends with a space.
+        x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
+            neither begins nor ends with a space.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Any]
+    """
+
+    kwargs = _get_kwargs(
+        path=path,
+        x_mesh_guard_action=x_mesh_guard_action,
+        x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio_detailed(
+    path: str,
+    *,
+    client: AuthenticatedClient,
+    x_mesh_guard_action: str | Unset = UNSET,
+    x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Any]:
+    """Ask the upstream for headers alone
+
+     The rules of `proxy_get` hold.
+
+    Args:
+        path (str):
+        x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
+            neither begins nor ends with a space.
+        x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
+            neither begins nor ends with a space.
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Any]
+    """
+
+    kwargs = _get_kwargs(
+        path=path,
+        x_mesh_guard_action=x_mesh_guard_action,
+        x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)

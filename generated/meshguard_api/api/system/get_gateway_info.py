@@ -1,0 +1,169 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ... import errors
+from ...client import AuthenticatedClient, Client
+from ...models.error import Error
+from ...models.gateway_info import GatewayInfo
+from ...models.invalid_request_error import InvalidRequestError
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_mesh_guard_trace_id, Unset):
+        headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/",
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Error | GatewayInfo | InvalidRequestError | None:
+    if response.status_code == 200:
+        response_200 = GatewayInfo.from_dict(response.json())
+
+        return response_200
+
+    if response.status_code == 400:
+        response_400 = InvalidRequestError.from_dict(response.json())
+
+        return response_400
+
+    if response.status_code == 500:
+        response_500 = Error.from_dict(response.json())
+
+        return response_500
+
+    if client.raise_on_unexpected_status:
+        raise errors.UnexpectedStatus(response.status_code, response.content)
+    else:
+        return None
+
+
+def _build_response(
+    *, client: AuthenticatedClient | Client, response: httpx.Response
+) -> Response[Error | GatewayInfo | InvalidRequestError]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(client=client, response=response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Error | GatewayInfo | InvalidRequestError]:
+    """Name, version and mode of the gateway
+
+    Args:
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Error | GatewayInfo | InvalidRequestError]
+    """
+
+    kwargs = _get_kwargs(
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = client.get_httpx_client().request(
+        **kwargs,
+    )
+
+    return _build_response(client=client, response=response)
+
+
+def sync(
+    *,
+    client: AuthenticatedClient | Client,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Error | GatewayInfo | InvalidRequestError | None:
+    """Name, version and mode of the gateway
+
+    Args:
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Error | GatewayInfo | InvalidRequestError
+    """
+
+    return sync_detailed(
+        client=client,
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: AuthenticatedClient | Client,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Response[Error | GatewayInfo | InvalidRequestError]:
+    """Name, version and mode of the gateway
+
+    Args:
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Response[Error | GatewayInfo | InvalidRequestError]
+    """
+
+    kwargs = _get_kwargs(
+        x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+    )
+
+    response = await client.get_async_httpx_client().request(**kwargs)
+
+    return _build_response(client=client, response=response)
+
+
+async def asyncio(
+    *,
+    client: AuthenticatedClient | Client,
+    x_mesh_guard_trace_id: str | Unset = UNSET,
+) -> Error | GatewayInfo | InvalidRequestError | None:
+    """Name, version and mode of the gateway
+
+    Args:
+        x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+
+    Raises:
+        errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
+        httpx.TimeoutException: If the request takes longer than Client.timeout.
+
+    Returns:
+        Error | GatewayInfo | InvalidRequestError
+    """
+
+    return (
+        await asyncio_detailed(
+            client=client,
+            x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        )
+    ).parsed

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+
+from ..models.trust_tier import TrustTier, check_trust_tier
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.metadata import Metadata
+
+
+T = TypeVar("T", bound="UpdateAgentRequest")
+
+
+@_attrs_define
+class UpdateAgentRequest:
+    """What to change; the rest stays.
+
+    Attributes:
+        name (str | Unset): A name for people; several agents may share one.
+        trust_tier (TrustTier | Unset): How far an agent is trusted, low to high: `unverified`, `verified`, `trusted`,
+            `privileged`. `untrusted` is
+            read as `unverified`.
+        tags (list[str] | Unset): All labels from now on; one given twice is kept once.
+        metadata (Metadata | Unset): Facts about the agent that conditions may look at; replaced whole.
+    """
+
+    name: str | Unset = UNSET
+    trust_tier: TrustTier | Unset = UNSET
+    tags: list[str] | Unset = UNSET
+    metadata: Metadata | Unset = UNSET
+
+    def to_dict(self) -> dict[str, Any]:
+        name = self.name
+
+        trust_tier: str | Unset = UNSET
+        if not isinstance(self.trust_tier, Unset):
+            trust_tier = self.trust_tier
+
+        tags: list[str] | Unset = UNSET
+        if not isinstance(self.tags, Unset):
+            tags = self.tags
+
+        metadata: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.metadata, Unset):
+            metadata = self.metadata.to_dict()
+
+        field_dict: dict[str, Any] = {}
+
+        field_dict.update({})
+        if name is not UNSET:
+            field_dict["name"] = name
+        if trust_tier is not UNSET:
+            field_dict["trustTier"] = trust_tier
+        if tags is not UNSET:
+            field_dict["tags"] = tags
+        if metadata is not UNSET:
+            field_dict["metadata"] = metadata
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.metadata import Metadata  # noqa: PLC0415
+
+        d = dict(src_dict)
+        name = d.pop("name", UNSET)
+
+        _trust_tier = d.pop("trustTier", UNSET)
+        trust_tier: TrustTier | Unset
+        if isinstance(_trust_tier, Unset):
+            trust_tier = UNSET
+        else:
+            trust_tier = check_trust_tier(_trust_tier)
+
+        tags = cast(list[str], d.pop("tags", UNSET))
+
+        _metadata = d.pop("metadata", UNSET)
+        metadata: Metadata | Unset
+        if isinstance(_metadata, Unset):
+            metadata = UNSET
+        else:
+            metadata = Metadata.from_dict(_metadata)
+
+        update_agent_request = cls(
+            name=name,
+            trust_tier=trust_tier,
+            tags=tags,
+            metadata=metadata,
+        )
+
+        return update_agent_request

@@ -1,0 +1,190 @@
+"""`meshguard serve`: a gateway on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import multiprocessing
+import secrets
+import socket
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path  # noqa: TC003 - typer resolves it at run time
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import httpx
+import typer
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from meshguard import __version__
+from meshguard.gateway import Settings, SettingsError, load_settings
+from meshguard.gateway import app as gateway
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_START_TIMEOUT = 60.0  # seconds
+_LOGGING: dict[str, Any] = {
+    "handlers": {
+        "console": {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
+        "access": {"formatter": "access", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
+    }
+}
+
+
+@app.command()
+def serve(  # noqa: PLR0917 - typer calls it
+    host: str | None = typer.Option(None, help="Address to listen on.  [default: 127.0.0.1]"),
+    port: int | None = typer.Option(None, help="Port; 0 lets the system choose.  [default: 3100]"),
+    mode: str | None = typer.Option(None, help="enforce, or audit: deny nothing.  [default: enforce]"),
+    policies_dir: Path | None = typer.Option(  # noqa: B008 - typer's way
+        None, help="Folder of policy files, watched for changes."
+    ),
+    database_url: str | None = typer.Option(None, help="The store.  [default: sqlite:///meshguard.db]"),
+    agent_token_ttl: int | None = typer.Option(None, help="Seconds that an agent token lives."),
+    proxy_target: str | None = typer.Option(None, help="Base URL of the upstream."),
+    proxy_action: str | None = typer.Option(
+        None, help="What the proxy evaluates: declared, derived or both.  [default: declared]"
+    ),
+    proxy_timeout: float | None = typer.Option(None, help="Seconds to wait for the upstream."),
+    proxy_max_body: int | None = typer.Option(None, help="Bytes that a forwarded body may have."),
+    audit_retention_days: int | None = typer.Option(None, help="Days to keep audit entries; 0 keeps all."),
+    rate_limit_rpm: int | None = typer.Option(None, help="Decisions a minute for each agent; 0 is off."),
+    rate_limit_storage: str | None = typer.Option(None, help="Where they are counted.  [default: memory://]"),
+    cors_origin: str | None = typer.Option(None, help="The origin whose pages may call."),
+    metrics_enabled: bool | None = typer.Option(
+        None, "--metrics/--no-metrics", help="Whether to serve /metrics."
+    ),
+    log_level: str | None = typer.Option(None, help="debug, info, warning or error."),
+    dev: bool = typer.Option(
+        False, "--dev", help="Make secrets and an agent for this run; listen on loopback alone."
+    ),
+) -> None:
+    """Run a gateway.
+
+    Each option is also a setting in the environment or in `.env`, such as MESHGUARD_PORT. The secrets
+    (JWT_SECRET, JWT_SECRETS_OLD, ADMIN_TOKEN, PROXY_AUTHORIZATION) are settings alone: other users of the
+    machine can see a command line.
+    """
+    flags = {name: value for name, value in locals().items() if name != "dev"}
+    with ExitStack() as stack:
+        if dev:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meshguard-"))
+            flags |= _dev_settings(database_url or f"sqlite:///{folder}/meshguard.db")
+        settings = _checked(flags, dev=dev)
+        _run(settings, dev=dev)
+
+
+def _dev_settings(database_url: str) -> dict[str, str]:
+    return {
+        "jwt_secret": secrets.token_urlsafe(48),
+        "admin_token": secrets.token_urlsafe(32),
+        "database_url": database_url,
+    }
+
+
+def _checked(flags: dict[str, Any], *, dev: bool) -> Settings:
+    try:
+        settings = load_settings(**flags)
+    except SettingsError as error:
+        _quit("The gateway can't start with these settings:", *error.faults)
+    if dev and not _is_loopback(settings.host):
+        _quit(
+            f"HOST: --dev listens on loopback alone, not on {settings.host}; leave out --dev to serve others."
+        )
+    return settings.model_copy(update={"port": _free_port(settings)})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _free_port(settings: Settings) -> int:
+    """Return the port to listen on, chosen by the system when it is 0, or quit when it is taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        _quit(f"HOST, PORT: can't listen on {settings.host}, port {settings.port}: {error.strerror}")
+
+
+def _run(settings: Settings, *, dev: bool) -> None:
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Granian(
+        "meshguard.gateway",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        websockets=False,
+        log_level=LogLevels.error,
+        log_dictconfig=_LOGGING,
+    )
+    announcer = threading.Thread(target=_announce, args=(settings,), kwargs={"dev": dev}, daemon=True)
+    server.on_startup(announcer.start)
+    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+
+
+def _load(settings: Settings) -> ASGIApp:
+    """Return the application, in the process that serves it."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for library in ("alembic", "httpx", "httpcore", "watchfiles"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    return gateway(settings)
+
+
+def _announce(settings: Settings, *, dev: bool) -> None:
+    """Say where the gateway is, once it answers."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        if not _answers(client):
+            return
+        typer.echo(f"MeshGuard gateway {__version__}, mode {settings.mode}, answers at {url}")
+        if dev:
+            _announce_agent(client, settings, url)
+        sys.stdout.flush()
+
+
+def _answers(client: httpx.Client) -> bool:
+    deadline = monotonic() + _START_TIMEOUT
+    pause = threading.Event()
+    while monotonic() < deadline:
+        try:
+            return client.get("/").is_success
+        except httpx.TransportError:
+            pause.wait(0.02)
+    return False
+
+
+def _announce_agent(client: httpx.Client, settings: Settings, url: str) -> None:
+    admin_token = settings.admin_token.get_secret_value()
+    response = client.post("/admin/agents", headers={"X-Admin-Token": admin_token}, json={"name": "dev"})
+    token = response.raise_for_status().json()["token"]
+    typer.echo("\nThe secrets hold for this run; paste these lines into another terminal:\n")
+    typer.echo(f"export MESHGUARD_GATEWAY_URL={url}")
+    typer.echo(f"export MESHGUARD_AGENT_TOKEN={token}")
+    typer.echo(f"export MESHGUARD_ADMIN_TOKEN={admin_token}")
+
+
+def _quit(*lines: str) -> NoReturn:
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(1)

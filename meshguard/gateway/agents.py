@@ -1,0 +1,221 @@
+"""Operations on agents."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from meshguard_api import models
+from meshguard_api.types import UNSET
+
+from meshguard.gateway import store
+from meshguard.gateway.audit import Row, new_row
+from meshguard.gateway.clock import milliseconds, timestamp
+from meshguard.gateway.http import Request, Response, json_response
+from meshguard.gateway.problems import Problem
+from meshguard.gateway.store import AgentRecord, to_json
+from meshguard.gateway.writer import Change
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from meshguard.gateway.auth import IssuedToken
+    from meshguard.gateway.gateway import Gateway
+
+_FIELDS = {"name": "name", "trustTier": "trust_tier", "tags": "tags", "metadata": "metadata"}
+
+
+async def list_agents(gateway: Gateway, request: Request) -> Response:
+    """Operation `list_agents`."""
+    query = request.query
+    after = int(query.get("cursor", 0))
+    tier = _tier(query["trustTier"]) if "trustTier" in query else None
+    found = [
+        agent.record
+        for agent in gateway.current.snapshot.agents.values()
+        if agent.record.row_id > after
+        and query.get("status", agent.record.status) == agent.record.status
+        and (tier or agent.record.trust_tier) == agent.record.trust_tier
+        and ("tag" not in query or query["tag"] in agent.record.tags)
+    ]
+    page = found[: query.get("limit", len(found))]
+    cursor = str(page[-1].row_id) if len(page) < len(found) else UNSET
+    return json_response(models.AgentList([_wire(record) for record in page], cursor).to_dict())
+
+
+async def get_agent(gateway: Gateway, request: Request) -> Response:
+    """Operation `get_agent`."""
+    agent = gateway.current.snapshot.agents.get(request.path["agentId"])
+    if agent is None:
+        raise no_agent()
+    return json_response(_wire(agent.record).to_dict())
+
+
+async def create_agent(gateway: Gateway, request: Request) -> Response:
+    """Operation `create_agent`."""
+    fields = _fields(await request.json())
+    now = milliseconds(gateway.clock())
+    draft = AgentRecord(
+        row_id=0,
+        id=f"agent_{secrets.token_hex(10)}",
+        name=fields["name"],
+        trust_tier=fields.get("trust_tier", "verified"),
+        tags=fields.get("tags", ()),
+        metadata=fields.get("metadata", {}),
+        status="active",
+        token_id=None,
+        created_at=now,
+        updated_at=now,
+    )
+    issued = gateway.tokens.issue(draft)
+    draft = replace(draft, token_id=issued.token_id)
+
+    def perform(connection: Connection) -> Change[AgentRecord]:
+        record = store.insert_agent(connection, draft)
+        changes = {name: {"old": None, "new": getattr(record, field)} for name, field in _FIELDS.items()}
+        return _changed(gateway, request, record, "create", changes)
+
+    record = await gateway.writer.change(perform)
+    body = {**_wire(record).to_dict(), **_token_fields(issued)}
+    return json_response(models.CreatedAgent.from_dict(body).to_dict(), 201)
+
+
+async def update_agent(gateway: Gateway, request: Request) -> Response:
+    """Operation `update_agent`."""
+    fields = _fields(await request.json())
+
+    def perform(connection: Connection) -> Change[AgentRecord]:
+        old = _active(connection, request)
+        new = replace(old, **fields, updated_at=milliseconds(gateway.clock()))
+        changes = {
+            name: {"old": getattr(old, field), "new": getattr(new, field)}
+            for name, field in _FIELDS.items()
+            if getattr(old, field) != getattr(new, field)
+        }
+        if not changes:
+            return Change(old)
+        store.update_agent(connection, new)
+        return _changed(gateway, request, new, "update", changes)
+
+    return json_response(_wire(await gateway.writer.change(perform)).to_dict())
+
+
+async def issue_token(gateway: Gateway, request: Request) -> Response:
+    """Operation `issue_token`."""
+
+    def perform(connection: Connection) -> Change[IssuedToken]:
+        agent = _active(connection, request)
+        issued = gateway.tokens.issue(agent)
+        agent = replace(agent, token_id=issued.token_id, updated_at=milliseconds(gateway.clock()))
+        store.update_agent(connection, agent)
+        change = _changed(gateway, request, agent, "token")
+        return Change(issued, change.rows, change.applied)
+
+    issued = await gateway.writer.change(perform)
+    body = {"id": request.path["agentId"], **_token_fields(issued)}
+    return json_response(models.IssuedToken.from_dict(body).to_dict())
+
+
+async def revoke_agent(gateway: Gateway, request: Request) -> Response:
+    """Operation `revoke_agent`."""
+
+    def perform(connection: Connection) -> Change[AgentRecord]:
+        agent = store.find_agent(connection, request.path["agentId"])
+        if agent is None:
+            raise no_agent()
+        if agent.status == "revoked":
+            return Change(agent)
+        now = milliseconds(gateway.clock())
+        revoked = replace(agent, status="revoked", token_id=None, updated_at=now)
+        store.update_agent(connection, revoked)
+        changes = {"status": {"old": agent.status, "new": revoked.status}}
+        return _changed(gateway, request, revoked, "revoke", changes)
+
+    await gateway.writer.change(perform)
+    return Response(204)
+
+
+def no_agent() -> Problem:
+    """Return the 404 of an agent's id that nobody has."""
+    return Problem(404, "There is no agent with this id; list them with GET /admin/agents.")
+
+
+def _active(connection: Connection, request: Request) -> AgentRecord:
+    agent = store.find_agent(connection, request.path["agentId"])
+    if agent is None:
+        raise no_agent()
+    if agent.status != "active":
+        raise Problem(409, "The agent is revoked and stays so; create a new one.")
+    return agent
+
+
+def _changed(
+    gateway: Gateway, request: Request, record: AgentRecord, verb: str, changes: dict[str, Any] | None = None
+) -> Change[AgentRecord]:
+    row = admin_row(
+        gateway,
+        request,
+        f"admin:agent.{verb}",
+        record.id,
+        changes,
+        agent_id=record.id,
+        agent_name=record.name,
+        trust_tier=record.trust_tier,
+    )
+    return Change(
+        record, [row], lambda: gateway.current.replace(lambda snapshot: snapshot.with_agents([record]))
+    )
+
+
+def admin_row(
+    gateway: Gateway,
+    request: Request,
+    action: str,
+    resource: str,
+    changes: dict[str, Any] | None,
+    **agent: str,
+) -> Row:
+    """Return the audit entry of an administrator's change."""
+    return new_row(
+        timestamp=milliseconds(gateway.clock()),
+        trace_id=request.trace_id,
+        kind="admin",
+        action=action,
+        resource=resource,
+        decision="allow",
+        reason="The request carried the admin token.",
+        latency_ms=0.0,
+        changes=None if changes is None else to_json(changes),
+        **agent,
+    )
+
+
+def _fields(body: dict[str, Any]) -> dict[str, Any]:
+    fields = {_FIELDS[name]: value for name, value in body.items()}
+    if "trust_tier" in fields:
+        fields["trust_tier"] = _tier(fields["trust_tier"])
+    if "tags" in fields:
+        fields["tags"] = tuple(dict.fromkeys(fields["tags"]))
+    return fields
+
+
+def _tier(name: str) -> str:
+    return "unverified" if name == "untrusted" else name
+
+
+def _token_fields(issued: IssuedToken) -> dict[str, str]:
+    return {"token": issued.token, "expiresAt": timestamp(issued.expires_at * 1000)}
+
+
+def _wire(record: AgentRecord) -> models.Agent:
+    return models.Agent(
+        id=record.id,
+        name=record.name,
+        trust_tier=record.trust_tier,
+        tags=list(record.tags),
+        metadata=models.Metadata.from_dict(record.metadata),
+        status=record.status,
+        created_at=timestamp(record.created_at),
+        updated_at=timestamp(record.updated_at),
+    )

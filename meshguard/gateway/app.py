@@ -1,0 +1,173 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
+
+from starlette.middleware.cors import CORSMiddleware
+
+from meshguard.gateway import agents, audit_operations, decisions, policies, system
+from meshguard.gateway.gateway import Gateway, StartError
+from meshguard.gateway.http import Answer, ClientGone, Request, error_response, header, read_parameters
+from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.proxy import proxy
+from meshguard.gateway.routing import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from meshguard.gateway.clock import Clock
+    from meshguard.gateway.contract import Operation
+    from meshguard.gateway.settings import Settings
+
+_log = logging.getLogger("meshguard.gateway")
+
+Handler: TypeAlias = "Callable[[Gateway, Request], Awaitable[Answer]]"
+
+HANDLERS: dict[str, Handler] = {
+    "get_gateway_info": system.get_gateway_info,
+    "get_health": system.get_health,
+    "get_openapi": system.get_openapi,
+    "get_metrics": system.get_metrics,
+    "check_action": decisions.check_action,
+    "evaluate": decisions.evaluate,
+    "evaluate_batch": decisions.evaluate_batch,
+    "proxy_get": proxy,
+    "proxy_head": proxy,
+    "proxy_options": proxy,
+    "proxy_post": proxy,
+    "proxy_put": proxy,
+    "proxy_patch": proxy,
+    "proxy_delete": proxy,
+    "list_agents": agents.list_agents,
+    "create_agent": agents.create_agent,
+    "get_agent": agents.get_agent,
+    "update_agent": agents.update_agent,
+    "revoke_agent": agents.revoke_agent,
+    "issue_token": agents.issue_token,
+    "list_policies": policies.list_policies,
+    "get_policy": policies.get_policy,
+    "apply_policy": policies.apply_policy,
+    "delete_policy": policies.delete_policy,
+    "validate_policy": policies.validate_policy,
+    "test_policies": policies.test_policies,
+    "list_audit_entries": audit_operations.list_audit_entries,
+    "get_audit_stats": audit_operations.get_audit_stats,
+    "export_audit_entries": audit_operations.export_audit_entries,
+    "verify_audit_log": audit_operations.verify_audit_log,
+}
+_TRACE_ID = re.compile(r"[!-~]{1,128}")
+
+
+def app(settings: Settings, *, clock: Clock = time.time) -> ASGIApp:
+    """Return a gateway as an ASGI application; it shares nothing with others of the process.
+
+    Args:
+        settings: From `load_settings`.
+        clock: Seconds since 1970, for tokens, conditions on time, and the audit log.
+
+    Returns:
+        The application. It needs the server's lifespan events to start.
+    """
+    application: ASGIApp = _Application(Gateway(settings, clock))
+    if settings.cors_origin:
+        application = CORSMiddleware(
+            application,
+            allow_origins=[origin.strip() for origin in settings.cors_origin.split(",")],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["X-MeshGuard-Decision", "X-MeshGuard-Policy", "X-MeshGuard-Trace-ID"],
+        )
+    return application
+
+
+class _Application:
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._router = Router(gateway.contract.operations)
+        self._is_started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._respond(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._gateway.start()
+        except StartError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._is_started = True
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._is_started = False
+        await self._gateway.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        trace_id = secrets.token_hex(16)
+        try:
+            trace_id = _given_trace_id(scope) or trace_id
+            answer = await self._answer(scope, receive, trace_id)
+        except ClientGone:
+            return
+        except Problem as problem:
+            answer = error_response(problem, trace_id, is_head=scope["method"] == "HEAD")
+        except Exception:  # noqa: BLE001 - it is logged, and answered without internals
+            _log.exception("request %s failed", trace_id)
+            failure = Problem(500, "The gateway failed to answer; report this trace id to its operator.")
+            answer = error_response(failure, trace_id, is_head=scope["method"] == "HEAD")
+        await _send(answer, send, trace_id)
+        if self._gateway.metrics:
+            self._gateway.metrics.duration.observe(time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, trace_id: str) -> Answer:
+        if not self._is_started:
+            raise Problem(503, "The gateway is starting or stopping; try again in a second.")
+        operation, path = self._router.find(scope["method"], _raw_path(scope))
+        request = Request(scope, receive, trace_id, operation, path)
+        self._authenticate(operation, request)
+        read_parameters(request, open_query=operation.template == "/proxy/{path}")
+        return await HANDLERS[operation.id](self._gateway, request)
+
+    def _authenticate(self, operation: Operation, request: Request) -> None:
+        if operation.credential == "agentToken":
+            authorization = header(request.scope, b"authorization")
+            request.agent = self._gateway.tokens.agent(authorization, self._gateway.current.snapshot)
+        elif operation.credential == "adminToken":
+            self._gateway.admin_token.check(header(request.scope, b"x-admin-token"))
+
+
+async def _send(answer: Answer, send: Send, trace_id: str) -> None:
+    try:
+        await answer.send_to(send, trace_id)
+    except ClientGone:
+        _log.debug("the client of request %s went away", trace_id)
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: Any = scope.get("raw_path")
+    return raw.decode("latin-1") if raw else quote(scope["path"])
+
+
+def _given_trace_id(scope: Scope) -> str | None:
+    for name in ("X-MeshGuard-Trace-ID", "X-Trace-ID"):
+        text = header(scope, name.lower().encode())
+        if text is not None:
+            if not _TRACE_ID.fullmatch(text):
+                raise invalid(Detail(f"/header/{name}", "1 to 128 visible ASCII characters"))
+            return text
+    return None

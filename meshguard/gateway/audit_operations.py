@@ -1,0 +1,125 @@
+"""Operations on the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from meshguard_api import models
+from meshguard_api.types import UNSET
+
+from meshguard.gateway import audit_log
+from meshguard.gateway.clock import milliseconds, parse_timestamp
+from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.problems import Detail, invalid
+from meshguard.gateway.store import to_json
+
+if TYPE_CHECKING:
+    from starlette.types import Send
+
+    from meshguard.gateway.gateway import Gateway
+
+_DAY = 86_400_000
+_PERIODS = {"24h": _DAY, "7d": 7 * _DAY, "30d": 30 * _DAY}
+_EXPORTED_AT_ONCE = 500
+
+
+async def list_audit_entries(gateway: Gateway, request: Request) -> Response:
+    """Operation `list_audit_entries`."""
+    filters = _filters(request.query)
+    limit = request.query.get("limit", 50)
+    below = int(request.query["cursor"]) if "cursor" in request.query else None
+    entries, cursor = await gateway.read(
+        lambda connection: audit_log.read_page(connection, filters, limit, below)
+    )
+    page = models.AuditPage(
+        [models.AuditEntry.from_dict(entry) for entry in entries], UNSET if cursor is None else str(cursor)
+    )
+    return json_response(page.to_dict())
+
+
+async def get_audit_stats(gateway: Gateway, request: Request) -> Response:
+    """Operation `get_audit_stats`."""
+    period = request.query.get("period", "24h")
+    since = milliseconds(gateway.clock()) - _PERIODS[period]
+    counts = await gateway.read(lambda connection: audit_log.count_decisions(connection, since))
+    return json_response(models.AuditStats.from_dict({**counts, "period": period}).to_dict())
+
+
+async def export_audit_entries(gateway: Gateway, request: Request) -> Export:
+    """Operation `export_audit_entries`."""
+    export = Export(gateway, _filters(request.query))
+    await export.begin()
+    return export
+
+
+async def verify_audit_log(gateway: Gateway, _request: Request) -> Response:
+    """Operation `verify_audit_log`."""
+    found = await gateway.read(audit_log.verify)
+    body = models.AuditVerification(
+        valid=found.broken is None,
+        entries=found.entries,
+        heads=[models.AuditHead.from_dict(head) for head in found.heads],
+        first_broken=_broken(found.broken) if found.broken else UNSET,
+    )
+    return json_response(body.to_dict())
+
+
+def _broken(broken: audit_log.Broken) -> models.BrokenEntry:
+    fields = {name: value for name, value in asdict(broken).items() if value is not None}
+    return models.BrokenEntry.from_dict(fields)
+
+
+class Export:
+    """Entries as newline-delimited JSON, read page by page while they are sent."""
+
+    def __init__(self, gateway: Gateway, filters: audit_log.Filters) -> None:
+        self._gateway = gateway
+        self._filters = filters
+        self._page: list[dict[str, Any]] = []
+        self._last = 0
+
+    async def begin(self) -> None:
+        """Read the first page, while a failure can still be answered.
+
+        Raises:
+            Problem: 503.
+        """
+        self._page, self._last = await self._gateway.read(
+            lambda connection: audit_log.read_onwards(
+                connection, self._filters, _EXPORTED_AT_ONCE, self._last
+            )
+        )
+
+    async def send_to(self, send: Send, trace_id: str) -> None:
+        """Send status, headers and body."""
+        headers = (*NO_STORE, ("Content-Type", "application/x-ndjson"), ("X-MeshGuard-Trace-ID", trace_id))
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        while self._page:
+            lines = "".join(f"{to_json(entry)}\n" for entry in self._page).encode()
+            await send({"type": "http.response.body", "body": lines, "more_body": True})
+            await self.begin()
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _filters(query: dict[str, Any]) -> audit_log.Filters:
+    return audit_log.Filters(
+        decision=query.get("decision"),
+        agent=query.get("agent"),
+        action=query.get("action"),
+        trace_id=query.get("traceId"),
+        policy=query.get("policy"),
+        kind=query.get("kind"),
+        since=_moment(query, "from"),
+        until=_moment(query, "to"),
+    )
+
+
+def _moment(query: dict[str, Any], name: str) -> int | None:
+    if name not in query:
+        return None
+    try:
+        return parse_timestamp(query[name])
+    except (ValueError, OverflowError):
+        raise invalid(Detail(f"/query/{name}", f'"{query[name]}" is no moment of the calendar')) from None

@@ -1,0 +1,238 @@
+"""May this agent do that? The one place that decides, and the one that records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from meshguard_api import models
+from meshguard_api.types import UNSET
+
+from meshguard.gateway.audit import Row, new_row
+from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.problems import Detail, invalid
+from meshguard.policy import Decision, InvalidRequest
+from meshguard.policy import Request as Question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshguard.gateway.clock import Clock
+    from meshguard.gateway.gateway import Gateway
+    from meshguard.gateway.limits import RateLimit
+    from meshguard.gateway.metrics import Metrics
+    from meshguard.gateway.snapshot import Agent, Current
+    from meshguard.gateway.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question, and whether its answer is to be explained."""
+
+    question: Question
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision under the gateway's mode, with its audit entry.
+
+    Args:
+        question: What was asked.
+        decision: What the policies say.
+        allowed: Whether the agent may; true in mode `audit`.
+        row: The entry, durable once it is recorded.
+    """
+
+    question: Question
+    decision: Decision
+    allowed: bool
+    row: Row
+
+    @property
+    def word(self) -> str:
+        """The decision as a word."""
+        return "allow" if self.allowed else "deny"
+
+
+class Decisions:
+    """Decides and records, whichever door a request came in by."""
+
+    def __init__(
+        self,
+        *,
+        mode: str,
+        current: Current,
+        writer: Writer,
+        limit: RateLimit,
+        metrics: Metrics | None,
+        clock: Clock,
+    ) -> None:
+        self._mode = mode
+        self._current = current
+        self._writer = writer
+        self._limit = limit
+        self._metrics = metrics
+        self._clock = clock
+
+    async def ask(self, agent: Agent, asked: Sequence[Asked], trace_id: str, **about: Any) -> list[Verdict]:
+        """Decide all questions of one request; nothing is recorded yet.
+
+        Args:
+            agent: Who asks.
+            asked: The questions.
+            trace_id: The trace they belong to.
+            **about: More for the audit entries, by column.
+
+        Raises:
+            Problem: 429, when these are too many for a minute; then none is decided.
+        """
+        await self._limit.take(agent.record.id, len(asked))
+        return [self._decide(agent, one, trace_id, about) for one in asked]
+
+    def _decide(self, agent: Agent, asked: Asked, trace_id: str, about: dict[str, Any]) -> Verdict:
+        started = perf_counter()
+        now = self._clock()
+        question = asked.question
+        snapshot = self._current.snapshot
+        agent = snapshot.agents[agent.record.id]
+        moment = datetime.fromtimestamp(now, UTC)
+        decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=asked.explain)
+        would_deny = self._mode == "audit" and not decision.allowed
+        allowed = decision.allowed or would_deny
+        row = new_row(
+            timestamp=milliseconds(now),
+            trace_id=trace_id,
+            kind="decision",
+            agent_id=agent.record.id,
+            agent_name=agent.record.name,
+            trust_tier=agent.record.trust_tier,
+            action=question.action,
+            resource=question.resource,
+            decision="allow" if allowed else "deny",
+            would_deny=1 if would_deny else None,
+            policy=decision.policy,
+            rule=decision.rule,
+            reason=decision.reason,
+            latency_ms=round((perf_counter() - started) * 1000, 3),
+            **about,
+        )
+        return Verdict(question, decision, allowed, row)
+
+    async def record(self, verdicts: Sequence[Verdict], status: int | None) -> None:
+        """Return when the verdicts are durable; only then may anything be answered or forwarded.
+
+        Args:
+            verdicts: What was decided for one request.
+            status: The HTTP status that the gateway will answer; None when the request is forwarded.
+
+        Raises:
+            Problem: 503, when they can't be made durable.
+        """
+        for verdict in verdicts:
+            verdict.row["status"] = status
+        await self._writer.record([verdict.row for verdict in verdicts])
+        if self._metrics:
+            for verdict in verdicts:
+                self._metrics.count_decision(verdict.word, verdict.decision.errors)
+
+
+def question_of(action: str, resource: str | None, context: dict[str, Any] | None = None) -> Question:
+    """Return a question to the policies.
+
+    Raises:
+        Problem: 400, when the text can't be evaluated.
+    """
+    try:
+        return Question(action, resource, context)
+    except InvalidRequest as error:
+        raise invalid(Detail(error.path, error.message)) from None
+
+
+def _asked(body: dict[str, Any]) -> Asked:
+    question = question_of(body["action"], body.get("resource"), body.get("context"))
+    return Asked(question, body.get("explain", False))
+
+
+async def check_action(gateway: Gateway, request: Request) -> Response:
+    """Operation `check_action`."""
+    question = question_of(request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource"))
+    verdicts = await gateway.decisions.ask(request.caller, [Asked(question)], request.trace_id)
+    verdict = verdicts[0]
+    await gateway.decisions.record(verdicts, 200 if verdict.allowed else 403)
+    if not verdict.allowed:
+        return denial(verdict)
+    return json_response(_wire(verdict, gateway.settings.mode), headers=decision_headers(verdict))
+
+
+async def evaluate(gateway: Gateway, request: Request) -> Response:
+    """Operation `evaluate`."""
+    asked = _asked(await request.json())
+    verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
+    await gateway.decisions.record(verdicts, 200)
+    verdict = verdicts[0]
+    return json_response(_wire(verdict, gateway.settings.mode), headers=decision_headers(verdict))
+
+
+async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
+    """Operation `evaluate_batch`."""
+    asked = [_asked(body) for body in (await request.json())["requests"]]
+    verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
+    await gateway.decisions.record(verdicts, 200)
+    decisions = [_wire(verdict, gateway.settings.mode) for verdict in verdicts]
+    agent_id = (("X-MeshGuard-Agent-Id", request.caller.record.id),)
+    return json_response({"decisions": decisions}, headers=(*agent_id, *NO_STORE))
+
+
+def decision_headers(verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    """Return the response headers that go with a decision."""
+    policy = verdict.decision.policy
+    return (
+        ("X-MeshGuard-Decision", verdict.word),
+        *((("X-MeshGuard-Policy", policy),) if policy else ()),
+        ("X-MeshGuard-Agent-Id", verdict.row["agent_id"]),
+        *NO_STORE,
+    )
+
+
+def denial(verdict: Verdict) -> Response:
+    """Return the 403 of a denied action."""
+    decision, question = verdict.decision, verdict.question
+    body = models.Denial(
+        error="forbidden",
+        message=decision.reason,
+        reason=decision.reason,
+        action=question.action,
+        trace_id=verdict.row["trace_id"],
+        audit_id=verdict.row["id"],
+        resource=_or_unset(question.resource),
+        policy=_or_unset(decision.policy),
+        rule=_or_unset(decision.rule),
+    )
+    return json_response(body.to_dict(), 403, decision_headers(verdict))
+
+
+def _wire(verdict: Verdict, mode: str) -> dict[str, Any]:
+    decision, question = verdict.decision, verdict.question
+    explanation = decision.explanation
+    return models.Decision(
+        decision=verdict.word,
+        allowed=verdict.allowed,
+        action=question.action,
+        reason=decision.reason,
+        trace_id=verdict.row["trace_id"],
+        audit_id=verdict.row["id"],
+        mode=mode,
+        resource=_or_unset(question.resource),
+        policy=_or_unset(decision.policy),
+        rule=_or_unset(decision.rule),
+        would_deny=True if verdict.row["would_deny"] else UNSET,
+        explanation=models.Explanation.from_dict(explanation) if explanation else UNSET,
+    ).to_dict()
+
+
+def _or_unset(value: str | None) -> Any:
+    return UNSET if value is None else value

@@ -1,0 +1,174 @@
+"""A gateway: its parts, and how they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from meshguard.gateway import audit_log, store
+from meshguard.gateway.auth import AdminToken, Tokens
+from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.contract import load_contract
+from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.files import PolicyFiles
+from meshguard.gateway.limits import RateLimit
+from meshguard.gateway.metrics import Metrics
+from meshguard.gateway.problems import Problem, unavailable
+from meshguard.gateway.proxy import upstream_client
+from meshguard.gateway.snapshot import Current
+from meshguard.gateway.system import Probe
+from meshguard.gateway.writer import Change, Writer
+from meshguard.policy import PolicyLoadError, load_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+    from sqlalchemy import Connection, Engine
+
+    from meshguard.gateway.clock import Clock
+    from meshguard.gateway.settings import Settings
+
+_log = logging.getLogger("meshguard.gateway")
+
+_DAY = 86_400_000
+_RETENTION_INTERVAL = 3600.0  # seconds
+
+_T = TypeVar("_T")
+
+
+class StartError(RuntimeError):
+    """The gateway can't start; the message says why, without secrets."""
+
+
+class Gateway:
+    """All that the operations need. `start` makes what needs a running event loop.
+
+    Args:
+        settings: The checked settings.
+        clock: Seconds since 1970.
+    """
+
+    engine: Engine
+    writer: Writer
+    decisions: Decisions
+    probe: Probe
+    upstream: httpx.AsyncClient
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.contract = load_contract()
+        self.current = Current()
+        self.tokens = Tokens(settings, clock)
+        self.admin_token = AdminToken(settings)
+        self.metrics = Metrics(self.current) if settings.metrics_enabled else None
+        self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
+        self._limit = RateLimit(settings, clock)
+        self._started = monotonic()
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return datetime.fromtimestamp(self.clock(), UTC)
+
+    def uptime(self) -> float:
+        """Return the seconds since the gateway started."""
+        return monotonic() - self._started
+
+    async def read(self, query: Callable[[Connection], _T]) -> _T:
+        """Return the result of a query, off the event loop and in one transaction.
+
+        Raises:
+            Problem: 503, when the database does not answer.
+        """
+        try:
+            return await asyncio.to_thread(self._read, query)
+        except SQLAlchemyError as error:
+            _log.error("the database can't be read (%s)", type(error).__name__)
+            raise unavailable("The database does not answer; try again later.") from None
+
+    def _read(self, query: Callable[[Connection], _T]) -> _T:
+        with self.engine.begin() as connection:
+            return query(connection)
+
+    async def start(self) -> None:
+        """Open the database and put agents and policies in force.
+
+        Raises:
+            StartError: The database can't be opened, or a policy is broken.
+        """
+        self._started = monotonic()
+        self._stopping = asyncio.Event()
+        self.engine = store.open_database(self.settings.database_url.get_secret_value())
+        try:
+            await asyncio.to_thread(self._load)
+        except BaseException:
+            self.engine.dispose()
+            raise
+        self.writer = Writer(self.engine)
+        self.decisions = Decisions(
+            mode=self.settings.mode,
+            current=self.current,
+            writer=self.writer,
+            limit=self._limit,
+            metrics=self.metrics,
+            clock=self.clock,
+        )
+        self.probe = Probe(self)
+        self.upstream = upstream_client(self.settings)
+        self._tasks = [asyncio.create_task(self._retain())]
+        if self.files:
+            self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
+
+    def _load(self) -> None:
+        try:
+            store.migrate(self.engine)
+            with self.engine.begin() as connection:
+                agents = store.read_agents(connection)
+                documents = store.read_policies(connection)
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or type(error).__name__
+            raise StartError(f"DATABASE_URL: the database can't be opened: {cause}") from None
+        try:
+            stored = {name: load_policy(document) for name, document in documents.items()}
+            self.current.replace(lambda old: old.with_agents(agents).with_policies(stored=stored))
+            if self.files:
+                self.files.load()
+        except PolicyLoadError as error:
+            raise StartError(f"policies: {error}") from None
+
+    async def stop(self) -> None:
+        """Write what is waiting and close everything."""
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upstream.aclose()
+        await self.writer.stop()
+        self.engine.dispose()
+
+    async def _retain(self) -> None:
+        """Remove audit entries that are older than `AUDIT_RETENTION_DAYS`, now and every hour."""
+        while self.settings.audit_retention_days:
+            try:
+                await self.prune()
+            except Problem:
+                _log.warning("old audit entries could not be removed; the next try is in an hour")
+            await asyncio.sleep(_RETENTION_INTERVAL)
+
+    async def prune(self) -> None:
+        """Remove the audit entries that need not be kept any longer.
+
+        Raises:
+            Problem: 503.
+        """
+        before = milliseconds(self.clock()) - self.settings.audit_retention_days * _DAY
+        while await self.writer.change(lambda connection: Change(audit_log.prune(connection, before))):
+            pass

@@ -1,0 +1,96 @@
+"""JSON as the gateway takes it: one meaning, or refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+MAX_DEPTH = 64
+
+
+class JsonError(ValueError):
+    """The bytes are not JSON that the gateway takes; the message says why."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the value of a JSON text (openapi.yaml, "Conventions").
+
+    Args:
+        body: The text in UTF-8.
+
+    Raises:
+        JsonError: It is no JSON, has a duplicate key, a number that is not finite, a lone surrogate, or
+            more than 64 levels.
+    """
+    try:
+        value = json.loads(
+            body.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+        )
+    except UnicodeDecodeError:
+        raise JsonError("the body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise JsonError(f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise JsonError(_TOO_DEEP) from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _refuse_deep(value)
+    if b"\\u" in body:
+        _refuse_surrogates(value)
+    return value
+
+
+_TOO_DEEP = f"more than {MAX_DEPTH} levels of lists and objects"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        duplicate = next(key for key in keys if keys.count(key) > 1)
+        raise JsonError(f"the key {json.dumps(duplicate[:60])} is given twice")
+    return result
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise JsonError(f"{text} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise JsonError(f"the number {text[:60]} is too large")
+    return number
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise JsonError(f"the number {text[:20]}… has too many digits") from None
+
+
+def _refuse_deep(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for item in level for child in _containers(item)]
+        if not level:
+            return
+    raise JsonError(_TOO_DEEP)
+
+
+def _containers(value: Any) -> list[Any]:
+    """Return the lists and objects directly inside a list or object."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [child for child in children if isinstance(child, dict | list)]
+
+
+def _refuse_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise JsonError("text with half a surrogate pair is not Unicode") from None

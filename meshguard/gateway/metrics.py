@@ -1,0 +1,44 @@
+"""Counting, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+if TYPE_CHECKING:
+    from meshguard.gateway.snapshot import Current
+
+
+class Metrics:
+    """The metrics of one gateway (openapi.yaml, `get_metrics`)."""
+
+    def __init__(self, current: Current) -> None:
+        self._registry = CollectorRegistry()
+        self._checks = Counter(
+            "meshguard_policy_checks", "Decisions made.", ["decision"], registry=self._registry
+        )
+        self.duration = Histogram(
+            "meshguard_request_duration_seconds", "Time to answer a request.", registry=self._registry
+        )
+        self._entries = Counter(
+            "meshguard_audit_entries", "Audit entries of decisions written.", registry=self._registry
+        )
+        self._errors = Counter(
+            "meshguard_condition_errors", "Tests that could not be evaluated.", registry=self._registry
+        )
+        active = Gauge("meshguard_active_agents", "Agents that are not revoked.", registry=self._registry)
+        active.set_function(
+            lambda: sum(agent.record.status == "active" for agent in current.snapshot.agents.values())
+        )
+
+    def count_decision(self, decision: str, errors: int) -> None:
+        """Count a decision that was recorded."""
+        self._checks.labels(decision).inc()
+        self._entries.inc()
+        if errors:
+            self._errors.inc(errors)
+
+    def text(self) -> bytes:
+        """Return all metrics in the Prometheus text format."""
+        return generate_latest(self._registry)

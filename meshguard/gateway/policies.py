@@ -1,0 +1,199 @@
+"""Operations on policies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshguard_api import models
+
+from meshguard.gateway import store
+from meshguard.gateway.agents import admin_row, no_agent
+from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.decisions import question_of
+from meshguard.gateway.http import Request, Response, json_response, json_value
+from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.store import to_json
+from meshguard.gateway.writer import Change
+from meshguard.policy import Agent as Subject
+from meshguard.policy import Fault, Policy, PolicyEngine, PolicyLoadError, load_policy
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from meshguard.gateway.gateway import Gateway
+
+_MEDIA_TYPES = frozenset({"application/json", "application/yaml"})
+
+
+async def list_policies(gateway: Gateway, _request: Request) -> Response:
+    """Operation `list_policies`."""
+    return json_response({"policies": [policy.to_dict() for policy in gateway.current.snapshot.policies]})
+
+
+async def get_policy(gateway: Gateway, request: Request) -> Response:
+    """Operation `get_policy`."""
+    policy = gateway.current.snapshot.policy(request.path["name"])
+    if policy is None:
+        raise _no_policy()
+    return json_response(policy.to_dict())
+
+
+async def apply_policy(gateway: Gateway, request: Request) -> Response:
+    """Operation `apply_policy`."""
+    text, _ = await _policy_text(request)
+    name = request.path["name"]
+    policy = _loaded(text)
+    if policy.name != name:
+        raise Problem(409, "The name in the path must be the name in the policy; change one of them.")
+    _refuse_file(gateway, name)
+    document = policy.to_dict()
+
+    def perform(connection: Connection) -> Change[bool]:
+        old = store.read_policies(connection).get(name)
+        store.put_policy(connection, name, to_json(document), milliseconds(gateway.clock()))
+        row = _row(gateway, request, "apply", old, document)
+        return Change(old is None, [row], lambda: _apply(gateway, policy))
+
+    is_new = await gateway.writer.change(perform)
+    return json_response(document, 201 if is_new else 200)
+
+
+async def delete_policy(gateway: Gateway, request: Request) -> Response:
+    """Operation `delete_policy`."""
+    name = request.path["name"]
+    _refuse_file(gateway, name)
+
+    def perform(connection: Connection) -> Change[None]:
+        old = store.read_policies(connection).get(name)
+        if old is None:
+            raise _no_policy()
+        store.remove_policy(connection, name)
+        return Change(None, [_row(gateway, request, "delete", old, None)], lambda: _remove(gateway, name))
+
+    await gateway.writer.change(perform)
+    return Response(204)
+
+
+async def validate_policy(_gateway: Gateway, request: Request) -> Response:
+    """Operation `validate_policy`."""
+    text, is_json = await _policy_text(request)
+    if is_json and not isinstance(json_value(text), dict):
+        raise invalid(Detail("", "send the policy as an object"))
+    try:
+        load_policy(text)
+    except PolicyLoadError as error:
+        return _validation([_detail(fault) for fault in error.faults], [])
+    return _validation([], [])
+
+
+def _validation(errors: list[Detail], warnings: list[Detail]) -> Response:
+    body = models.PolicyValidation(
+        valid=not errors,
+        errors=[models.ErrorDetail(fault.path, fault.message) for fault in errors],
+        warnings=[models.ErrorDetail(warning.path, warning.message) for warning in warnings],
+    )
+    return json_response(body.to_dict())
+
+
+async def test_policies(gateway: Gateway, request: Request) -> Response:
+    """Operation `test_policies`."""
+    body = await request.json()
+    subject = _subject(gateway, body)
+    question = question_of(body["action"], body.get("resource"), body.get("context"))
+    decision = _engine(gateway, body).decide(subject, question, now=gateway.now(), explain=True)
+    outcome = {
+        "decision": decision.decision,
+        "allowed": decision.allowed,
+        "action": question.action,
+        "resource": question.resource,
+        "policy": decision.policy,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "traceId": request.trace_id,
+        "mode": gateway.settings.mode,
+        "explanation": decision.explanation or {"summary": decision.reason, "policies": []},
+    }
+    present = {name: value for name, value in outcome.items() if value is not None}
+    return json_response(models.TestedDecision.from_dict(present).to_dict())
+
+
+def _subject(gateway: Gateway, body: dict[str, Any]) -> Subject:
+    if "agentId" in body:
+        stored = gateway.current.snapshot.agents.get(body["agentId"])
+        if stored is None:
+            raise no_agent()
+        return stored.subject
+    agent = body["agent"]
+    return Subject(
+        agent.get("id", "agent_imagined"),
+        agent.get("name", "imagined"),
+        agent["trustTier"],
+        agent.get("tags", ()),
+        metadata=agent.get("metadata"),
+    )
+
+
+def _engine(gateway: Gateway, body: dict[str, Any]) -> PolicyEngine:
+    snapshot = gateway.current.snapshot
+    if "candidate" not in body and "policy" not in body:
+        return snapshot.engine
+    policies = {policy.name: policy for policy in snapshot.policies}
+    if "candidate" in body:
+        candidate = _loaded(body["candidate"], "/candidate")
+        policies[candidate.name] = candidate
+    if "policy" in body:
+        if body["policy"] not in policies:
+            raise _no_policy()
+        policies = {body["policy"]: policies[body["policy"]]}
+    return PolicyEngine(policies.values())
+
+
+async def _policy_text(request: Request) -> tuple[bytes, bool]:
+    """Return the body and whether it is JSON, which is then JSON of one meaning."""
+    media_type = request.media_type(_MEDIA_TYPES)
+    text = await request.body()
+    if not text:
+        raise invalid(Detail("", "a body is needed"))
+    if media_type == "application/json":
+        json_value(text)
+    return text, media_type == "application/json"
+
+
+def _loaded(source: bytes | dict[str, object], below: str = "") -> Policy:
+    try:
+        return load_policy(source)
+    except PolicyLoadError as error:
+        raise invalid(*(_detail(fault, below) for fault in error.faults)) from None
+
+
+def _detail(fault: Fault, below: str = "") -> Detail:
+    place = f" (line {fault.line}, column {fault.column})" if fault.line is not None else ""
+    return Detail(f"{below}{fault.path}", f"{fault.message}{place}")
+
+
+def _refuse_file(gateway: Gateway, name: str) -> None:
+    if name in gateway.current.snapshot.files:
+        raise Problem(409, "The gateway reads this policy from a file in POLICIES_DIR; change it there.")
+
+
+def _row(gateway: Gateway, request: Request, verb: str, old: str | None, new: dict[str, Any] | None) -> Any:
+    changes = {"policy": {"old": json_value(old.encode()) if old else None, "new": new}}
+    return admin_row(gateway, request, f"admin:policy.{verb}", request.path["name"], changes)
+
+
+def _apply(gateway: Gateway, policy: Policy) -> None:
+    gateway.current.replace(
+        lambda snapshot: snapshot.with_policies(stored={**snapshot.stored, policy.name: policy})
+    )
+
+
+def _remove(gateway: Gateway, name: str) -> None:
+    gateway.current.replace(
+        lambda snapshot: snapshot.with_policies(
+            stored={other: policy for other, policy in snapshot.stored.items() if other != name}
+        )
+    )
+
+
+def _no_policy() -> Problem:
+    return Problem(404, "There is no policy with this name; list them with GET /admin/policies.")

@@ -1,0 +1,297 @@
+"""The governed proxy: decide, record, then carry the request to the upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
+from meshguard.gateway.http import ClientGone, Request, Response, header
+from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.upstream_path import encode, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Send
+
+    from meshguard.gateway.gateway import Gateway
+    from meshguard.gateway.settings import Settings
+
+_log = logging.getLogger("meshguard.gateway")
+
+_VERBS = {
+    "GET": "read",
+    "HEAD": "read",
+    "OPTIONS": "read",
+    "POST": "write",
+    "PUT": "write",
+    "PATCH": "write",
+    "DELETE": "delete",
+}
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"expect",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_OURS = frozenset(
+    {
+        b"authorization",
+        b"forwarded",
+        b"host",
+        b"traceparent",
+        b"x-admin-token",
+        b"x-trace-id",
+        b"content-length",
+    }
+)
+_OUR_PREFIXES = (b"x-meshguard-", b"x-forwarded-")
+_MAX_CONNECTIONS = 1_000
+
+
+def upstream_client(settings: Settings) -> httpx.AsyncClient:
+    """Return the client that talks to the upstream, and to nothing that the environment names."""
+    limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=100)
+    return httpx.AsyncClient(timeout=settings.proxy_timeout, limits=limits, trust_env=False)
+
+
+async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
+    """Operations `proxy_get`, `proxy_post`, and so on for each method."""
+    path = normalise(request.path["path"])
+    length = _declared_length(request)
+    if length is not None and length > gateway.settings.proxy_max_body:
+        raise _too_large(gateway.settings)
+    verdicts = await gateway.decisions.ask(
+        request.caller,
+        _questions(gateway.settings.proxy_action, request, path),
+        request.trace_id,
+        method=request.scope["method"],
+        path=f"/{path}",
+    )
+    refused = next((verdict for verdict in verdicts if not verdict.allowed), None)
+    await gateway.decisions.record(verdicts, 403 if refused else None)
+    if refused:
+        answer = denial(refused)
+        return Response(403, headers=answer.headers) if request.scope["method"] == "HEAD" else answer
+    forwarding = Forwarding(gateway, request, verdicts[0], path, length)
+    await forwarding.begin()
+    return forwarding
+
+
+def _questions(setting: str, request: Request, path: str) -> list[Asked]:
+    """Return what has to be allowed: the declared action, the derived one, or both."""
+    derived = f"{_VERBS[request.scope['method']]}:{path}"
+    declared = request.headers.get("X-MeshGuard-Action", derived)
+    actions = {"declared": [declared], "derived": [derived], "both": [declared, derived]}[setting]
+    resource = request.headers.get("X-MeshGuard-Resource", f"/{path}")
+    return [Asked(question_of(action, resource)) for action in dict.fromkeys(actions)]
+
+
+def _declared_length(request: Request) -> int | None:
+    text = header(request.scope, b"content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise invalid(Detail("/header/Content-Length", "send the number of bytes"))
+    return int(text[:20])
+
+
+@dataclass(eq=False)
+class _BodyTooLarge(Exception):  # noqa: N818 - it ends the stream of a body
+    """The request's body went over the limit while it was streamed."""
+
+
+class Forwarding:
+    """A request on its way to the upstream, and the answer on its way back."""
+
+    def __init__(
+        self, gateway: Gateway, request: Request, verdict: Verdict, path: str, length: int | None
+    ) -> None:
+        self._gateway = gateway
+        self._settings = gateway.settings
+        self._request = request
+        self._verdict = verdict
+        self._length = length
+        self._body_read = asyncio.Event()
+        self._outgoing = self._build(path)
+        self._response: httpx.Response
+
+    def _build(self, path: str) -> httpx.Request:
+        target = self._settings.proxy_target
+        if target is None:
+            raise Problem(502, "The gateway has no upstream service; set PROXY_TARGET.")
+        base = urlsplit(target)
+        raw = f"{base.path.rstrip('/')}/{encode(path)}".encode()
+        query = self._request.scope["query_string"]
+        if any(not 0x21 <= byte <= 0x7E for byte in query):  # noqa: PLR2004 - visible ASCII
+            raise invalid(Detail("/query", "percent-encode what is not visible ASCII"))
+        has_body = self._length is not None or _is_chunked(self._request)
+        if not has_body:
+            self._body_read.set()
+        return httpx.Request(
+            self._request.scope["method"],
+            f"{base.scheme}://{base.netloc}/",
+            headers=self._headers(base.netloc),
+            content=self._body() if has_body else None,
+            extensions={
+                "target": raw + (b"?" + query if query else b""),
+                "timeout": httpx.Timeout(self._settings.proxy_timeout).as_dict(),
+            },
+        )
+
+    def _headers(self, host: str) -> list[tuple[bytes, bytes]]:
+        scope = self._request.scope
+        named = _named_by_connection(scope["headers"])
+        kept = [(name, value) for name, value in scope["headers"] if _passes(name) and name not in named]
+        client = scope.get("client") or ("unknown", 0)
+        added = {
+            "Host": host,
+            "X-MeshGuard-Agent-Id": self._verdict.row["agent_id"],
+            "X-MeshGuard-Trace-ID": self._request.trace_id,
+            "X-Forwarded-For": client[0],
+            "X-Forwarded-Proto": scope.get("scheme", "http"),
+            "X-Forwarded-Host": header(scope, b"host") or "",
+            "traceparent": _traceparent(self._request),
+        }
+        if self._length is not None:
+            added["Content-Length"] = str(self._length)
+        if self._settings.proxy_authorization:
+            added["Authorization"] = self._settings.proxy_authorization.get_secret_value()
+        return kept + [(name.encode(), value.encode("latin-1")) for name, value in added.items()]
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in _chunks(self._request.receive):
+            size += len(chunk)
+            if size > self._settings.proxy_max_body:
+                raise _BodyTooLarge
+            yield chunk
+        self._body_read.set()
+
+    async def begin(self) -> None:
+        """Send the request and wait for the upstream's status and headers.
+
+        Raises:
+            Problem: 413, 502, 504.
+            ClientGone: The client closed the connection; the upstream call is cancelled.
+        """
+        try:
+            async with _watched(self._request.receive, self._body_read):
+                self._response = await self._gateway.upstream.send(self._outgoing, stream=True)
+        except _BodyTooLarge:
+            raise _too_large(self._settings) from None
+        except httpx.TimeoutException:
+            timeout = f"{self._settings.proxy_timeout:g}"
+            raise Problem(504, f"The upstream service did not answer within {timeout} s.") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            _log.warning("the upstream can't be reached (%s)", type(error).__name__)
+            message = "The upstream service can't be reached; check the gateway's PROXY_TARGET."
+            raise Problem(502, message) from None
+
+    async def send_to(self, send: Send, trace_id: str) -> None:
+        """Stream the upstream's answer, as its bytes come."""
+        response = self._response
+        try:
+            headers = self._answer_headers(trace_id)
+            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+            async with _watched(self._request.receive, self._body_read):
+                async for chunk in response.aiter_raw():
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await response.aclose()
+
+    def _answer_headers(self, trace_id: str) -> list[tuple[bytes, bytes]]:
+        raw = [(name.lower(), value) for name, value in self._response.headers.raw]
+        named = _named_by_connection(raw)
+        kept = [
+            (name, value)
+            for name, value in raw
+            if name not in _HOP_BY_HOP and name not in named and not name.startswith(b"x-meshguard-")
+        ]
+        added = [pair for pair in decision_headers(self._verdict) if pair[0] != "Cache-Control"]
+        added.append(("X-MeshGuard-Trace-ID", trace_id))
+        return kept + [(name.lower().encode(), value.encode()) for name, value in added]
+
+
+@asynccontextmanager
+async def _watched(receive: Receive, body_read: asyncio.Event) -> AsyncIterator[None]:
+    """Cancel what is inside when the client goes away; `receive` is free once the body is read.
+
+    Raises:
+        ClientGone: It did.
+    """
+    inside = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        await body_read.wait()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if inside:
+            inside.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone and inside and inside.uncancel() == 0:
+            raise ClientGone from None
+        raise
+    finally:
+        watcher.cancel()
+        with suppress(asyncio.CancelledError):
+            await watcher
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        if message.get("body"):
+            yield message["body"]
+        more = message.get("more_body", False)
+
+
+def _is_chunked(request: Request) -> bool:
+    return any(name == b"transfer-encoding" for name, _ in request.scope["headers"])
+
+
+def _passes(name: bytes) -> bool:
+    """Whether the client's header goes upstream; `_` counts as `-`, as some upstreams read it."""
+    spelled = name.lower().replace(b"_", b"-")
+    return not (spelled in _HOP_BY_HOP or spelled in _OURS or spelled.startswith(_OUR_PREFIXES))
+
+
+def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
+    values = [value for name, value in headers if name == b"connection"]
+    return {token.strip().lower() for value in values for token in value.split(b",")}
+
+
+def _traceparent(request: Request) -> str:
+    given = header(request.scope, b"traceparent")
+    return given or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def _too_large(settings: Settings) -> Problem:
+    return Problem(413, f"The body has more than {settings.proxy_max_body} bytes; send less.")

@@ -1,0 +1,223 @@
+"""The settings of a gateway: arguments, environment, `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - pydantic resolves it at run time
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+MIN_SECRET_BYTES = 32
+_MIN_DISTINCT_CHARACTERS = 10
+_COMMAND = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+_PLACEHOLDERS = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "placeholder",
+    "your-",
+    "your_",
+    "example",
+    "secret-key",
+)
+
+
+class SettingsError(ValueError):
+    """The gateway can't start with these settings.
+
+    Args:
+        faults: One sentence for each fault, beginning with the setting's name.
+    """
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(faults))
+
+
+def _names(name: str) -> AliasChoices:
+    return AliasChoices(f"MESHGUARD_{name}", name)
+
+
+class Settings(BaseSettings):
+    """What a gateway can be told (docs: "Settings of the gateway").
+
+    Each setting is read from the environment and `.env` under its upper-case name, or under that name with
+    the prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
+
+    Use `load_settings` to get one `SettingsError` with every fault.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    host: str = Field("127.0.0.1", validation_alias=_names("HOST"))
+    port: int = Field(3100, ge=0, le=65535, validation_alias=_names("PORT"))
+    mode: Literal["enforce", "audit"] = Field("enforce", validation_alias=_names("MODE"))
+    jwt_secret: SecretStr = Field(SecretStr(""), validation_alias=_names("JWT_SECRET"))
+    jwt_secrets_old: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), validation_alias=_names("JWT_SECRETS_OLD")
+    )
+    admin_token: SecretStr = Field(SecretStr(""), validation_alias=_names("ADMIN_TOKEN"))
+    agent_token_ttl: int = Field(
+        31_536_000, ge=1, le=3_153_600_000, validation_alias=_names("AGENT_TOKEN_TTL"), description="seconds"
+    )
+    proxy_target: str | None = Field(None, validation_alias=_names("PROXY_TARGET"))
+    proxy_action: Literal["declared", "derived", "both"] = Field(
+        "declared", validation_alias=_names("PROXY_ACTION")
+    )
+    proxy_timeout: float = Field(
+        30.0, gt=0, le=3600, validation_alias=_names("PROXY_TIMEOUT"), description="seconds"
+    )
+    proxy_max_body: int = Field(
+        10_485_760, ge=0, validation_alias=_names("PROXY_MAX_BODY"), description="bytes"
+    )
+    proxy_authorization: SecretStr | None = Field(None, validation_alias=_names("PROXY_AUTHORIZATION"))
+    policies_dir: Path | None = Field(None, validation_alias=_names("POLICIES_DIR"))
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
+    )
+    audit_retention_days: int = Field(
+        90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
+    )
+    rate_limit_rpm: int = Field(600, ge=0, validation_alias=_names("RATE_LIMIT_RPM"), description="0 is off")
+    rate_limit_storage: SecretStr = Field(
+        SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")
+    )
+    cors_origin: str | None = Field(None, validation_alias=_names("CORS_ORIGIN"))
+    metrics_enabled: bool = Field(False, validation_alias=_names("METRICS_ENABLED"))
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias=_names("LOG_LEVEL")
+    )
+
+    @field_validator("mode", "proxy_action", "log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("jwt_secrets_old", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("jwt_secret", "admin_token")
+    @classmethod
+    def _is_strong(cls, secret: SecretStr) -> SecretStr:
+        _refuse_weak(secret.get_secret_value())
+        return secret
+
+    @field_validator("jwt_secrets_old")
+    @classmethod
+    def _are_strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in secrets:
+            _refuse_weak(secret.get_secret_value())
+        return secrets
+
+    @field_validator("admin_token", "proxy_authorization")
+    @classmethod
+    def _fits_a_header(cls, secret: SecretStr | None) -> SecretStr | None:
+        text = secret.get_secret_value() if secret else ""
+        if not (text.isascii() and text.isprintable() and text == text.strip()):
+            raise ValueError("must be printable ASCII without spaces at its ends, since a header carries it")
+        return secret
+
+    @field_validator("proxy_target")
+    @classmethod
+    def _is_base_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError("must be a URL such as http://127.0.0.1:8000")
+            if parts.username or parts.query or parts.fragment:
+                raise ValueError(
+                    "must have neither credentials (use PROXY_AUTHORIZATION), query nor fragment"
+                )
+        return url
+
+    @field_validator("policies_dir")
+    @classmethod
+    def _is_directory(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_dir():
+            raise ValueError(f"{path} is not a directory")
+        return path
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_supported_database(cls, url: SecretStr) -> SecretStr:
+        try:
+            parsed = make_url(url.get_secret_value())
+        except ArgumentError:
+            raise ValueError("must be a URL such as sqlite:///meshguard.db") from None
+        if parsed.get_backend_name() != "sqlite":
+            raise ValueError("only sqlite:///<file> is supported yet")
+        if not parsed.database or parsed.database == ":memory:":
+            raise ValueError("must name a file, such as sqlite:///meshguard.db; the audit log has to last")
+        return url
+
+    @field_validator("rate_limit_storage")
+    @classmethod
+    def _is_supported_storage(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith("memory://"):
+            raise ValueError("only memory:// is supported yet")
+        return url
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_secrets(cls, values: Any) -> Any:
+        """Let the secrets' own checks speak when they are not set at all."""
+        for name in ("jwt_secret", "admin_token"):
+            if not {name, name.upper(), f"MESHGUARD_{name.upper()}"} & values.keys():
+                values[name] = ""
+        return values
+
+
+def load_settings(**arguments: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        **arguments: Values that beat the environment, by field name of `Settings`; None counts as unset.
+
+    Returns:
+        The checked settings.
+
+    Raises:
+        SettingsError: With every fault.
+    """
+    try:
+        return Settings(**{name: value for name, value in arguments.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError([_sentence(dict(fault)) for fault in error.errors()]) from None
+
+
+def _refuse_weak(secret: str) -> None:
+    fault = _weakness(secret)
+    if fault:
+        raise ValueError(f"{fault}; make a good one with: {_COMMAND}")
+
+
+def _weakness(secret: str) -> str | None:
+    if not secret:
+        return "is not set"
+    if len(secret.encode()) < MIN_SECRET_BYTES:
+        return f"has fewer than {MIN_SECRET_BYTES} bytes"
+    if any(word in secret.lower() for word in _PLACEHOLDERS) or secret[0] in "<$":
+        return "is a placeholder"
+    if len(set(secret)) < _MIN_DISTINCT_CHARACTERS:
+        return "is too easy to guess"
+    return None
+
+
+def _sentence(fault: dict[str, Any]) -> str:
+    name = str(fault["loc"][0]).upper().removeprefix("MESHGUARD_") if fault["loc"] else "settings"
+    return f"{name}: {fault['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,111 @@
+"""Operations on the gateway itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from meshguard_api import models
+from sqlalchemy import text
+
+from meshguard import __version__
+from meshguard.gateway import store
+from meshguard.gateway.clock import milliseconds, timestamp
+from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.problems import Problem
+from meshguard.gateway.writer import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy import Connection
+
+    from meshguard.gateway.gateway import Gateway
+
+_CHECK_TIMEOUT = 3.0  # seconds
+_CHECKED_FOR = 1.0  # seconds that the outcome of a check is good for
+
+
+async def get_gateway_info(gateway: Gateway, _request: Request) -> Response:
+    """Operation `get_gateway_info`."""
+    info = models.GatewayInfo("meshguard", __version__, gateway.settings.mode, "/openapi.yaml")
+    return json_response(info.to_dict())
+
+
+async def get_openapi(gateway: Gateway, _request: Request) -> Response:
+    """Operation `get_openapi`."""
+    return Response(200, gateway.contract.text, media_type="application/yaml")
+
+
+async def get_metrics(gateway: Gateway, _request: Request) -> Response:
+    """Operation `get_metrics`."""
+    if gateway.metrics is None:
+        raise Problem(404, "Metrics are off; switch them on with the setting METRICS_ENABLED.")
+    return Response(200, gateway.metrics.text(), NO_STORE, "text/plain; version=0.0.4; charset=utf-8")
+
+
+async def get_health(gateway: Gateway, _request: Request) -> Response:
+    """Operation `get_health`."""
+    database, audit = await gateway.probe.outcome()
+    healthy = database == audit == "ok"
+    body = models.Health(
+        status="healthy" if healthy else "unhealthy",
+        timestamp=timestamp(milliseconds(gateway.clock())),
+        version=__version__,
+        mode=gateway.settings.mode,
+        uptime=round(gateway.uptime(), 3),
+        checks=models.HealthChecks(database, _policies(gateway), audit),
+    )
+    return json_response(body.to_dict(), 200 if healthy else 503)
+
+
+def _policies(gateway: Gateway) -> str:
+    snapshot = gateway.current.snapshot
+    if gateway.files and gateway.files.fault:
+        return f"the files are broken, the last good set stays in force: {gateway.files.fault}"
+    hidden = sorted(snapshot.stored.keys() & snapshot.files.keys())
+    if hidden:
+        return f"files win over the stored policies of the same name: {', '.join(hidden)}"
+    return "ok" if snapshot.policies else "none loaded: every action is denied"
+
+
+class Probe:
+    """Tries whether the database can be read and written, at most once a second."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._outcome = ("ok", "ok")
+        self._good_until = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def outcome(self) -> tuple[str, str]:
+        """Return what is the matter with reading and with writing; `ok` when nothing is."""
+        async with self._lock:
+            if self._gateway.uptime() >= self._good_until:
+                self._outcome = (
+                    await _try(self._read, "failed: the database does not answer"),
+                    await _try(self._write, "failed: entries can't be written"),
+                )
+                self._good_until = self._gateway.uptime() + _CHECKED_FOR
+            return self._outcome
+
+    async def _read(self) -> None:
+        await self._gateway.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+
+    async def _write(self) -> None:
+        moment = str(milliseconds(self._gateway.clock()))
+
+        def perform(connection: Connection) -> Change[None]:
+            store.put_state(connection, "probe", moment)
+            return Change(None)
+
+        await self._gateway.writer.change(perform)
+
+
+async def _try(check: Callable[[], Awaitable[None]], failure: str) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT):
+            await check()
+    except (Problem, TimeoutError):
+        return failure
+    return "ok"

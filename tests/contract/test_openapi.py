@@ -1,0 +1,125 @@
+"""The contract itself: complete, documented, and true to its own examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from ruamel.yaml import YAML
+
+SPEC: dict[str, Any] = YAML(typ="safe", pure=True).load(
+    (Path(__file__).parents[2] / "openapi.yaml").read_bytes()
+)
+COMPONENTS = SPEC["components"]
+METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
+OPERATIONS = {
+    operation["operationId"]: (path, method, operation)
+    for path, item in SPEC["paths"].items()
+    for method, operation in item.items()
+    if method in METHODS
+}
+
+
+def resolve(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        section, name = node["$ref"].removeprefix("#/components/").split("/")
+        node = COMPONENTS[section][name]
+    return node
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(schema | {"components": COMPONENTS}, validate_formats=True)
+
+
+def media_types() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, (_, _, operation) in OPERATIONS.items():
+        bodies = {f"{name} {status}": resolve(answer) for status, answer in operation["responses"].items()}
+        bodies[f"{name} request"] = operation.get("requestBody", {})
+        for where, body in bodies.items():
+            found += [(f"{where} {kind}", media) for kind, media in body.get("content", {}).items()]
+    return found
+
+
+def test_the_contract_has_every_operation_of_the_gateway() -> None:
+    assert set(OPERATIONS) == {
+        *("get_gateway_info", "get_health", "get_openapi", "get_metrics"),
+        *("check_action", "evaluate", "evaluate_batch"),
+        *(f"proxy_{method}" for method in METHODS),
+        *("list_agents", "create_agent", "get_agent", "update_agent", "issue_token", "revoke_agent"),
+        *("list_policies", "get_policy", "apply_policy", "delete_policy", "validate_policy", "test_policies"),
+        *("list_audit_entries", "get_audit_stats", "export_audit_entries", "verify_audit_log"),
+    }
+
+
+@pytest.mark.parametrize("name", COMPONENTS["schemas"])
+def test_every_schema_has_a_description_and_examples_that_fit_it(name: str) -> None:
+    schema = COMPONENTS["schemas"][name]
+    assert schema["description"]
+    assert schema["examples"]
+    for example in schema["examples"]:
+        validator({"$ref": f"#/components/schemas/{name}"}).validate(example)
+
+
+@pytest.mark.parametrize("media", [pytest.param(media, id=where) for where, media in media_types()])
+def test_every_body_has_an_example_that_fits_it(media: dict[str, Any]) -> None:
+    example = media["example"] if "example" in media else resolve(media["schema"])["examples"][0]
+    validator(media["schema"]).validate(example)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_answer_declares_the_trace_header_and_every_secret_or_decision_is_not_to_be_stored(
+    name: str,
+) -> None:
+    path, method, operation = OPERATIONS[name]
+    for status, answer in operation["responses"].items():
+        headers = resolve(answer).get("headers", {})
+        assert "X-MeshGuard-Trace-ID" in headers, status
+        decides_or_reveals = (
+            "security" in operation and "/proxy/{path}" not in path and status in {"200", "201"}
+        )
+        assert ("Cache-Control" in headers) or not decides_or_reveals, (method, status)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_is_described_and_tagged_and_declares_what_its_credential_can_meet(name: str) -> None:
+    _, _, operation = OPERATIONS[name]
+    assert operation["summary"]
+    assert operation["tags"]
+    assert {"400", "500"} <= operation["responses"].keys()
+    if "security" in operation:
+        assert {"401", "429", "503"} <= operation["responses"].keys()
+    for parameter in map(resolve, operation["parameters"]):
+        assert parameter["description"]
+        validator(parameter["schema"]).validate(parameter["example"])
+
+
+def test_every_link_leads_to_an_operation() -> None:
+    links = [
+        resolve(link)
+        for _, _, operation in OPERATIONS.values()
+        for answer in operation["responses"].values()
+        for link in resolve(answer).get("links", {}).values()
+    ]
+    assert {link["operationId"] for link in links} >= {
+        *("get_agent", "update_agent", "issue_token", "revoke_agent", "evaluate"),
+        *("get_policy", "delete_policy", "list_audit_entries"),
+    }
+    assert {link["operationId"] for link in links} <= OPERATIONS.keys()
+
+
+def test_requests_refuse_unknown_fields_and_responses_bear_them() -> None:
+    requests = {
+        "EvaluateRequest",
+        "EvaluateBatchRequest",
+        "CreateAgentRequest",
+        "UpdateAgentRequest",
+        "Policy",
+    }
+    requests |= {"TestPoliciesRequest", "TestAgent", "Rule", "AppliesTo", "Delegation"}
+    for name in requests:
+        assert COMPONENTS["schemas"][name]["additionalProperties"] is False, name
+    for name in ("Decision", "Denial", "Agent", "AuditEntry", "Error", "Health"):
+        assert "additionalProperties" not in COMPONENTS["schemas"][name], name

@@ -1,0 +1,82 @@
+"""The built wheel, installed on its own: nothing of the source tree may be needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.environments import ROOT, clean_environ, environment
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = os.environ.get("MESHGUARD_WHEEL")
+    if built:
+        return Path(built)
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path) -> Path:
+    return environment("wheel-bare", str(wheel))
+
+
+@pytest.fixture(scope="module")
+def full(wheel: Path) -> Path:
+    return environment("wheel-gateway", f"{wheel}[gateway]")
+
+
+def run(python: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(python), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=clean_environ(), capture_output=True, text=True, check=False
+    )
+
+
+def test_the_wheel_holds_the_contract_the_typing_markers_and_no_tests(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"meshguard/openapi.yaml", "meshguard/py.typed", "meshguard_api/py.typed"} <= names
+    tops = {name.split("/")[0].split("-")[0] for name in names}
+    assert tops == {"meshguard", "meshguard_api"}
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read("meshguard/openapi.yaml") == (ROOT / "openapi.yaml").read_bytes()
+
+
+def test_the_bare_sdk_installs_at_most_twelve_packages(bare: Path, tmp_path: Path) -> None:
+    listed = run(bare, "-m", "pip", "list", "--format=freeze", folder=tmp_path).stdout.split()
+    packages = [line for line in listed if not line.startswith(("pip==", "setuptools=="))]
+    assert len(packages) <= 12, packages
+
+
+def test_the_bare_sdk_imports_every_public_module_without_an_extra(bare: Path, tmp_path: Path) -> None:
+    code = "import meshguard, meshguard_api.models; print(meshguard.MeshGuardClient, meshguard.__file__)"
+    done = run(bare, "-W", "error", "-c", code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert str(ROOT / "meshguard") not in done.stdout
+
+
+def test_the_command_line_says_how_to_install_what_it_lacks(bare: Path, tmp_path: Path) -> None:
+    done = run(bare.with_name("meshguard"), "serve", folder=tmp_path)
+    assert done.returncode != 0
+    assert "pip install" in done.stderr
+    assert "meshguard[" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_gateway_extra_serves_from_the_wheel_alone(full: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, meshguard.gateway\n"
+        "from meshguard.gateway.contract import spec_bytes\n"
+        "sys.stdout.buffer.write(spec_bytes())\n"
+    )
+    done = run(full, "-W", "error", "-c", code, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (ROOT / "openapi.yaml").read_text()
