@@ -29,12 +29,7 @@ ONLY_THE_LOADER = (
 
 @cache
 def policy_schema():
-    """The schema of a policy: the one of ``openapi.yaml`` when there is one."""
-    contract = ROOT / "openapi.yaml"
-    if contract.exists():
-        schemas = YAML(typ="safe", pure=True).load(contract)["components"]["schemas"]
-    else:
-        schemas = YAML(typ="safe", pure=True).load(ROOT / "meshguard/policy/SCHEMA-FRAGMENT.yaml")
+    schemas = YAML(typ="safe", pure=True).load(ROOT / "openapi.yaml")["components"]["schemas"]
     root = {"$ref": "#/components/schemas/Policy", "components": {"schemas": schemas}}
     return jsonschema_rs.Draft202012Validator(root)
 
