@@ -17,7 +17,12 @@ from tests.support import running_app, running_gateway
 
 SESSION = ROOT / "tests" / "contract" / "published_session.py"
 REASON = "Support agents delete nothing; ask an administrator"
-DENIED = {"action": "delete:contacts", "policy": "support-desk", "rule": "nothing-is-deleted", "reason": REASON}
+DENIED = {
+    "action": "delete:contacts",
+    "policy": "support-desk",
+    "rule": "nothing-is-deleted",
+    "reason": REASON,
+}
 POLICY = """
   - {name: field, effect: allow, actions: ["write:records"]}
 """
