@@ -167,8 +167,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     installed = {name: engine for name, engine in ENGINES.items() if importlib.util.find_spec(engine[1])}
     packages = versions(package for _, _, package in installed.values())
-    print(f"Python {platform.python_version()}, {platform.machine()}; {packages}
-")
+    print(f"Python {platform.python_version()}, {platform.machine()}; {packages}\n")
     print("| engine | rules | condition | p50 µs | p99 µs | load ms |")
     print("|---|---:|---|---:|---:|---:|")
     for condition in (False, True):
