@@ -823,7 +823,7 @@ class MeshGuardClient(ClientBase[SyncTransport]):
 
         Example:
             ```python
-            result = client.create_agent("sales-bot", trust_tier="verified", tags=["production", "sales"])
+            result = client.create_agent("sales-bot", trust_tier="verified", tags=["sales"])
             print(result["id"])
             ```
         """
