@@ -1,7 +1,7 @@
 """What `client.check` costs beside a bare `httpx` GET and the published package, as a Markdown table.
 
-The server is a process that answers every request with the same bytes. Each candidate runs in a process of its
-own, their rounds are interleaved, and the figures are medians over rounds.
+The server is a process that answers every request with the same bytes. Each candidate runs in a process of
+its own, their rounds are interleaved, and the figures are medians over rounds.
 """
 
 import argparse

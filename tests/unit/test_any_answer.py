@@ -2,7 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -70,9 +71,9 @@ CALLS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], bool]]] = {
 
 NAMES = st.sampled_from(
     [
-        "decision", "allowed", "action", "error", "message", "reason", "policy", "traceId", "details", "agents",
-        "entries", "policies", "decisions", "nextCursor", "id", "name", "trustTier", "token", "rules", "status",
-        "timestamp", "retryAfter", "valid", "errors", "warnings", "wouldDeny", "explanation", "tags",
+        "decision", "allowed", "action", "error", "message", "reason", "policy", "traceId", "details",
+        "agents", "entries", "policies", "decisions", "nextCursor", "id", "name", "trustTier", "token", "rules",
+        "status", "timestamp", "retryAfter", "valid", "errors", "warnings", "wouldDeny", "explanation", "tags",
     ]
 )  # fmt: skip
 LEAVES = (
@@ -92,13 +93,16 @@ HEADERS = st.lists(
     st.tuples(
         st.sampled_from(
             [
-                "X-MeshGuard-Decision", "X-MeshGuard-Policy", "X-MeshGuard-Trace-ID", "Retry-After", "Location",
-                "Content-Type", "Content-Encoding", "Content-Length", "Set-Cookie", "WWW-Authenticate",
+                "X-MeshGuard-Decision", "X-MeshGuard-Policy", "X-MeshGuard-Trace-ID", "Retry-After",
+                "Location", "Content-Type", "Content-Encoding", "Content-Length", "Set-Cookie", "WWW-Authenticate",
             ]
         ),
         st.sampled_from(
-            ["allow", "deny", "Allow", "12", "-1", "nan", "inf", "1e999", "Sun, 06 Nov 1994 08:49:37 GMT", "gzip",
-             "http://[", "http://\x80", "//:x", "a=b", "a=b; Domain=x; Max-Age=z", "text/html; charset=utf-99", "br"]
+            [
+                "allow", "deny", "Allow", "12", "-1", "nan", "inf", "1e999", "Sun, 06 Nov 1994 08:49:37 GMT",
+                "gzip", "http://[", "http://\x80", "//:x", "a=b", "a=b; Domain=x; Max-Age=z", "br",
+                "text/html; charset=utf-99",
+            ]
         )
         | st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=20),
     ),
@@ -106,28 +110,57 @@ HEADERS = st.lists(
 )  # fmt: skip
 
 
+DECISION = {"decision": "allow", "allowed": True, "action": "read:a", "reason": "r", "auditId": "aud_1"}
+AGENT = {"id": "a", "name": "n", "trustTier": "verified", "tags": ["t"], "metadata": {}, "status": "active"}
+ENTRY = {"timestamp": "2026-11-22T09:30:00.000Z", "action": "read:a", "decision": "allow", "latencyMs": 0.4}
+STATS = {
+    "total": 1,
+    "allowed": 1,
+    "denied": 0,
+    "wouldDeny": 0,
+    "period": "24h",
+    "topDenied": [],
+    "topAgents": [],
+}
+SOUND: list[dict[str, Any]] = [
+    DECISION,
+    {"decisions": [DECISION, {**DECISION, "action": "read:b"}]},
+    {**AGENT, "token": "t", "expiresAt": "2027-11-22T09:30:00.000Z"},
+    {"agents": [AGENT]},
+    {"policies": [POLICY]},
+    POLICY,
+    {"valid": False, "errors": [{"path": "/a", "message": "m"}], "warnings": []},
+    {"entries": [ENTRY], "nextCursor": None},
+    STATS,
+    {"status": "healthy", "version": "0.2.0", "uptime": 1.5},
+    {"error": "forbidden", "message": "no", "action": "read:a"},
+]
+
+
+@st.composite
+def nearly_sound(draw: st.DrawFn) -> dict[str, Any]:
+    body = dict(draw(st.sampled_from(SOUND)))
+    for name in draw(st.lists(st.sampled_from(sorted(body)), max_size=2)):
+        body[name] = draw(JSON)
+    return body
+
+
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[int, list[tuple[str, str]], bytes]:
-    status = draw(st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 409, 413, 429, 500, 503, 520]) |
-                  st.integers(100, 999))
-    body = draw(st.binary(max_size=40) | JSON.map(_as_json))
+    status = draw(
+        st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 409, 413, 429, 500, 503, 520])
+        | st.integers(100, 999)
+    )
+    body = draw(
+        st.binary(max_size=40) | (JSON | nearly_sound()).map(lambda value: json.dumps(value).encode())
+    )
     return status, draw(HEADERS), body
-
-
-def _as_json(value: Any) -> bytes:
-    import json
-
-    return json.dumps(value).encode()
 
 
 def _answerer(answer: tuple[int, list[tuple[str, str]], bytes]) -> Callable[[httpx.Request], httpx.Response]:
     status, headers, body = answer
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     return lambda _: httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
-
-
-def _once(_: Any) -> Iterator[None]:
-    yield
 
 
 async def _awaited(result: Any) -> Any:
@@ -147,7 +180,9 @@ def _done(result: Any) -> Any:
 
 
 def test_every_method_is_called_by_the_property() -> None:
-    public = {name for name, member in inspect.getmembers(MeshGuardClient, inspect.isfunction) if name[0] != "_"}
+    public = {
+        name for name, member in inspect.getmembers(MeshGuardClient, inspect.isfunction) if name[0] != "_"
+    }
     assert public - {"close"} == {name.split()[0] for name in CALLS}
 
 
@@ -160,6 +195,7 @@ def test_every_method_is_called_by_the_property() -> None:
 @example((200, [], b"9" * 10_000))
 @example((403, [("X-MeshGuard-Decision", "deny")], b"<html>"))
 @example((520, [], b"<html>"))
+@example((200, [("X-MeshGuard-Decision", "allow")], b""))
 def test_any_answer_gives_a_typed_result_or_an_error_of_ours(
     name: str, answer: tuple[int, list[tuple[str, str]], bytes]
 ) -> None:
@@ -195,7 +231,9 @@ def test_any_answer_gives_the_same_outcome_from_both_clients(
 
     def synchronously() -> Any:
         with httpx.Client(transport=transport) as http_client:
-            client = MeshGuardClient(URL, "token", "admin", trace_id="t", max_retries=0, http_client=http_client)
+            client = MeshGuardClient(
+                URL, "token", "admin", trace_id="t", max_retries=0, http_client=http_client
+            )
             return _done(call(client))
 
     assert _outcome(lambda: asyncio.run(asynchronously())) == _outcome(synchronously)
@@ -207,3 +245,18 @@ def _outcome(call: Callable[[], Any]) -> str:
     except MeshGuardError as error:
         return repr(error)
     return repr(result)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_method_has_an_answer_that_it_takes(name: str) -> None:
+    call, fits = CALLS[name]
+    for body in SOUND:
+        transport = httpx.MockTransport(_answerer((200, [], json.dumps(body).encode())))
+        with httpx.Client(transport=transport) as http_client:
+            try:
+                result = _done(call(MeshGuardClient(URL, "t", "a", max_retries=0, http_client=http_client)))
+            except MeshGuardError:
+                continue
+            assert fits(result)
+            return
+    pytest.fail("no answer was taken")
