@@ -94,6 +94,8 @@ class ClientBase(Generic[AnyTransport]):
         self._transport.config = replace(self._transport.config, **changes)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_transport"):
+            return f"{type(self).__name__}(<refused settings>)"
         return f"{type(self).__name__}(gateway_url={self.gateway_url!r}, trace_id={self.trace_id!r})"
 
 

@@ -40,6 +40,7 @@ HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 Outcome = httpx.Response | Exception
 
 LONGEST_WAIT = 30.0
+USER_AGENT = f"meshguard-python/{__version__}"
 _TRY_LATER = {429, 502, 503, 504}
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
@@ -51,7 +52,7 @@ def own_http_client(config: Config) -> dict[str, Any]:
     """The arguments of the `httpx` client that is made when the user brings none; it keeps no cookies."""
     return {
         "timeout": config.timeout,
-        "headers": {"User-Agent": f"meshguard-python/{__version__}"},
+        "headers": {"User-Agent": USER_AGENT},
         "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
     }
 
@@ -151,6 +152,9 @@ class Transport(Generic[HttpClient]):
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
+            prefix="Bearer" if credential == "agent" else "",
+            auth_header_name="Authorization" if credential == "agent" else "X-Admin-Token",
+            headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
             httpx_args={"auth": self.identity(credential), "transport": shared},
         )

@@ -10,43 +10,43 @@ from meshguard import AsyncMeshGuardClient, ConfigurationError, MeshGuardClient
 
 from .conftest import ADMIN_TOKEN, AGENT_TOKEN, Gateway
 
-CLIENTS = pytest.mark.parametrize("Client", [MeshGuardClient, AsyncMeshGuardClient])
+CLIENTS = pytest.mark.parametrize("client_class", [MeshGuardClient, AsyncMeshGuardClient])
 
 
 @CLIENTS
-def test_without_anything_there_are_defaults(Client: Any) -> None:
-    client = Client()
+def test_without_anything_there_are_defaults(client_class: Any) -> None:
+    client = client_class()
     assert client.gateway_url == "https://dashboard.meshguard.app"
     assert (client.agent_token, client.admin_token, client.timeout) == (None, None, 30.0)
     assert uuid.UUID(client.trace_id)
-    assert client.trace_id != Client().trace_id
+    assert client.trace_id != client_class().trace_id
 
 
 @CLIENTS
-def test_the_environment_fills_in(Client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_fills_in(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESHGUARD_GATEWAY_URL", "http://gateway.test/")
     monkeypatch.setenv("MESHGUARD_AGENT_TOKEN", "agent")
     monkeypatch.setenv("MESHGUARD_ADMIN_TOKEN", "admin")
-    client = Client()
+    client = client_class()
     assert client.gateway_url == "http://gateway.test"
     assert (client.agent_token, client.admin_token) == ("agent", "admin")
 
 
 @CLIENTS
-def test_an_argument_beats_the_environment(Client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_beats_the_environment(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESHGUARD_GATEWAY_URL", "http://gateway.test")
     monkeypatch.setenv("MESHGUARD_AGENT_TOKEN", "agent")
-    client = Client("http://other.test", "mine", "root", 5, "trace")
+    client = client_class("http://other.test", "mine", "root", 5, "trace")
     assert client.gateway_url == "http://other.test"
     assert (client.agent_token, client.admin_token) == ("mine", "root")
     assert (client.timeout, client.trace_id) == (5, "trace")
 
 
 @CLIENTS
-def test_an_empty_value_counts_as_unset(Client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_value_counts_as_unset(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GATEWAY_URL", "AGENT_TOKEN", "ADMIN_TOKEN"):
         monkeypatch.setenv(f"MESHGUARD_{name}", "")
-    client = Client("", "", "", trace_id="")
+    client = client_class("", "", "", trace_id="")
     assert client.gateway_url == "https://dashboard.meshguard.app"
     assert (client.agent_token, client.admin_token) == (None, None)
 
@@ -91,9 +91,9 @@ def test_an_empty_value_counts_as_unset(Client: Any, monkeypatch: pytest.MonkeyP
     ],
     ids=str,
 )
-def test_a_setting_that_cannot_be_used_is_refused(Client: Any, setting: dict[str, Any]) -> None:
+def test_a_setting_that_cannot_be_used_is_refused(client_class: Any, setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        Client(**setting)
+        client_class(**setting)
 
 
 def test_each_client_takes_its_own_kind_of_http_client() -> None:
