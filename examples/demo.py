@@ -94,7 +94,7 @@ def ready(lines: IO[str] | None) -> str:
 def step(text: str, outcome: str, *, held: bool) -> None:
     """Say what a step did; end the demo if it did not do what it says."""
     mark = "[green]✓[/]" if held else "[red]✗[/]"
-    console.print(f"{mark} [bold]{text}[/] [dim]→[/] {outcome}")
+    console.print(f"{mark} [bold]{text}[/] [dim]→[/] {outcome}", soft_wrap=True)
     if not held:
         sys.exit("This step did not do what it says.")
 
@@ -173,19 +173,15 @@ def change_the_agent(admin: MeshGuardClient, client: MeshGuardClient, agent_id: 
 
 def show_the_audit_log(admin: MeshGuardClient) -> None:
     """Every decision of the run, as it was recorded."""
-    table = Table(
-        "time", "agent", "action", "decision", "rule", "reason", title="The audit log, newest first"
-    )
+    table = Table("time", "action", "decision", "rule", title="The audit log, newest first")
     entries = admin.get_audit_log(limit=50)
     for entry in entries:
         colour = "green" if entry["decision"] == "allow" else "red"
         table.add_row(
             entry["timestamp"][11:19],
-            entry.get("agentName", ""),
             entry["action"],
             f"[{colour}]{entry['decision']}[/]",
             entry.get("rule", ""),
-            entry["reason"],
         )
     console.print(table)
     decided = [entry["action"] for entry in reversed(entries) if entry["kind"] == "decision"]
@@ -198,9 +194,8 @@ def main() -> None:
     """Run every step."""
     admin_token = secrets.token_urlsafe(32)
     with upstream() as target, gateway(target, admin_token) as url:
-        console.print(
-            f"[dim]a gateway at {url} in front of {target}, with the policies of examples/demo[/]\n"
-        )
+        console.print(f"[dim]a gateway at {url} with the policies of examples/demo[/]\n")
+
         with MeshGuardClient(url, admin_token=admin_token) as admin:
             agent = admin.create_agent("support-bot", trust_tier="verified", tags=["support"])
             step('create_agent("support-bot")', agent["id"], held=bool(agent["token"]))

@@ -1,0 +1,122 @@
+"""The settings of a client: an argument beats the environment, the environment beats the default."""
+
+import math
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Self, get_args
+
+import httpx
+
+from meshguard.exceptions import ConfigurationError
+from meshguard.types import OnUnavailable
+
+DEFAULT_GATEWAY_URL = "https://dashboard.meshguard.app"
+
+_TOKEN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+_TRACE_ID = re.compile(r"[!-~]{1,128}")
+
+
+class Secret(str):
+    """A string that does not show itself in a repr, and so in no traceback that renders local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings that have been checked; see `MeshGuardClient` for what they mean."""
+
+    gateway_url: str
+    agent_token: Secret | None
+    admin_token: Secret | None
+    timeout: float
+    trace_id: str
+    max_retries: int
+    on_unavailable: OnUnavailable
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        gateway_url: str | None,
+        agent_token: str | None,
+        admin_token: str | None,
+        timeout: float,
+        trace_id: str | None,
+        max_retries: int,
+        on_unavailable: OnUnavailable,
+    ) -> Self:
+        """Fill in from the environment what is not given.
+
+        Raises:
+            ConfigurationError: A setting can't be used.
+        """
+        return cls(
+            gateway_url=gateway_url or os.environ.get("MESHGUARD_GATEWAY_URL") or DEFAULT_GATEWAY_URL,
+            agent_token=secret(agent_token or os.environ.get("MESHGUARD_AGENT_TOKEN")),
+            admin_token=secret(admin_token or os.environ.get("MESHGUARD_ADMIN_TOKEN")),
+            timeout=timeout,
+            trace_id=trace_id or str(uuid.uuid4()),
+            max_retries=max_retries,
+            on_unavailable=on_unavailable,
+        )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gateway_url", _checked_url(self.gateway_url))
+        _check_token("agent_token", self.agent_token)
+        _check_token("admin_token", self.admin_token)
+        _check_timeout(self.timeout)
+        if not (isinstance(self.trace_id, str) and _TRACE_ID.fullmatch(self.trace_id)):
+            raise ConfigurationError("trace_id must be 1 to 128 visible ASCII characters.")
+        if (
+            not isinstance(self.max_retries, int)
+            or isinstance(self.max_retries, bool)
+            or self.max_retries < 0
+        ):
+            raise ConfigurationError("max_retries must be a whole number, 0 or more.")
+        if self.on_unavailable not in get_args(OnUnavailable):
+            raise ConfigurationError('on_unavailable must be "raise", "deny" or "allow".')
+
+
+def secret(token: str | None) -> Secret | None:
+    """Wrap a token before anything else sees it; an empty one counts as not given."""
+    if token is not None and not isinstance(token, str):
+        raise ConfigurationError("A token must be a string.")
+    return Secret(token) if token else None
+
+
+def _checked_url(gateway_url: str) -> str:
+    if not isinstance(gateway_url, str):
+        raise ConfigurationError("gateway_url must be a string, such as http://127.0.0.1:3100.")
+    try:
+        url = httpx.URL(gateway_url)
+    except (httpx.InvalidURL, ValueError):
+        raise ConfigurationError(
+            "gateway_url is not a URL; give one such as http://127.0.0.1:3100."
+        ) from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigurationError("gateway_url must start with http:// or https:// and name a host.")
+    if url.userinfo:
+        raise ConfigurationError("gateway_url must not hold a password; give agent_token or admin_token.")
+    if url.query or url.fragment or "?" in gateway_url or "#" in gateway_url:
+        raise ConfigurationError("gateway_url must not have a query or a fragment.")
+    return gateway_url.rstrip("/")
+
+
+def _check_token(name: str, token: Secret | None) -> None:
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise ConfigurationError(
+            f"{name} must be printable ASCII without spaces round it; "
+            "look for a line break or a quotation mark copied along with it."
+        )
+
+
+def _check_timeout(timeout: float) -> None:
+    number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (number and math.isfinite(timeout) and timeout > 0):
+        raise ConfigurationError("timeout must be a positive number of seconds, such as 30.0.")

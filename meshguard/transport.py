@@ -1,0 +1,341 @@
+"""How requests leave: one identity, one deadline over all tries, and no `httpx` exception on the way back."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, Retrying, wait_random_exponential
+
+from meshguard import __version__
+from meshguard.config import Config
+from meshguard.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    GatewayUnavailableError,
+    InvalidRequestError,
+    InvalidResponseError,
+    MeshGuardError,
+    UpstreamError,
+)
+from meshguard.operations import (
+    DECISION_HEADER,
+    TRACE_HEADER,
+    Credential,
+    Operation,
+    made_by_gateway,
+    retry_after,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from meshguard_api import AuthenticatedClient
+
+T = TypeVar("T")
+HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+
+LONGEST_WAIT = 30.0
+_TRY_LATER = {429, 502, 503, 504}
+_NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
+_jittered = wait_random_exponential(multiplier=0.25, max=5)
+
+
+def own_http_client(config: Config) -> dict[str, Any]:
+    """The arguments of the `httpx` client that is made when the user brings none; it keeps no cookies."""
+    return {
+        "timeout": config.timeout,
+        "headers": {"User-Agent": f"meshguard-python/{__version__}"},
+        "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+    }
+
+
+class Identity(httpx.Auth):
+    """Puts trace id and token on a request at the last moment, so that nothing shown before holds them."""
+
+    def __init__(self, transport: "Transport[Any]", credential: Credential | None) -> None:
+        self._transport = transport
+        self._credential = credential
+
+    def auth_flow(self, request: httpx.Request) -> "Generator[httpx.Request, httpx.Response, None]":
+        """Identify the request."""
+        config = self._transport.config
+        request.headers[TRACE_HEADER] = config.trace_id
+        if self._credential == "agent" and config.agent_token:
+            request.headers["Authorization"] = f"Bearer {config.agent_token}"
+        elif self._credential == "admin" and config.admin_token:
+            request.headers["X-Admin-Token"] = config.admin_token
+        yield request
+
+
+class Transport(Generic[HttpClient]):
+    """All of sending that needs no I/O; `SyncTransport` and `AsyncTransport` add that."""
+
+    def __init__(
+        self,
+        config: Config,
+        http_client: HttpClient,
+        *,
+        owned: bool,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] | None = None,
+    ) -> None:
+        self.config = config
+        self._http: HttpClient = http_client
+        self._owned = owned
+        self._clock = clock
+        self._sleep = sleep
+        self._closed = False
+        self._identities: dict[Credential | None, Identity] = {
+            "agent": Identity(self, "agent"),
+            "admin": Identity(self, "admin"),
+            None: Identity(self, None),
+        }
+
+    def identity(self, credential: Credential | None) -> Identity:
+        """The identity to send as.
+
+        Raises:
+            AuthenticationError: There is no admin token.
+        """
+        if credential == "admin" and not self.config.admin_token:
+            raise AuthenticationError(
+                "This needs an admin token: give admin_token, or set MESHGUARD_ADMIN_TOKEN."
+            )
+        return self._identities[credential]
+
+    def _build(self, operation: Operation[Any]) -> httpx.Request:
+        if self._closed or self._http.is_closed:
+            raise ConfigurationError("The client is closed; make a new one.")
+        options = {**operation.request, "url": self.config.gateway_url + operation.request["url"]}
+        try:
+            request: httpx.Request = self._http.build_request(**options)
+        except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
+            fault = type(error).__name__
+        else:
+            return request
+        raise InvalidRequestError(f"The arguments can't be sent: {fault} while the request was made of them.")
+
+    def _limit(self, request: httpx.Request, operation: Operation[Any], deadline: float) -> None:
+        if "timeout" not in operation.request:
+            request.extensions["timeout"] = httpx.Timeout(max(0.001, deadline - self._clock())).as_dict()
+
+    def _rules(self, operation: Operation[Any], deadline: float) -> dict[str, Any]:
+        def stop(state: RetryCallState) -> bool:
+            exhausted = state.attempt_number > self.config.max_retries or state.upcoming_sleep > LONGEST_WAIT
+            return exhausted or self._clock() + state.upcoming_sleep >= deadline
+
+        return {
+            "retry": lambda state: _is_worth_repeating(state, operation),
+            "wait": _wait,
+            "stop": stop,
+            "retry_error_callback": _result,
+        } | ({"sleep": self._sleep} if self._sleep else {})
+
+    def _generated(self, credential: Credential, shared: object) -> "AuthenticatedClient":
+        from meshguard_api import AuthenticatedClient  # noqa: PLC0415
+
+        return AuthenticatedClient(
+            base_url=self.config.gateway_url,
+            token="[hidden]",  # noqa: S106
+            timeout=httpx.Timeout(self.config.timeout),
+            httpx_args={"auth": self.identity(credential), "transport": shared},
+        )
+
+
+class SyncTransport(Transport[httpx.Client]):
+    """Sends and waits."""
+
+    def send(self, operation: Operation[T]) -> T:
+        """Send an operation and read its answer.
+
+        Raises:
+            MeshGuardError: The operation failed; its subclass says how.
+        """
+        try:
+            return operation.read(self._exchange(operation))
+        except MeshGuardError as error:
+            return operation.recover(error)
+
+    @contextlib.contextmanager
+    def stream(self, operation: Operation[httpx.Response]) -> Iterator[httpx.Response]:
+        """Send an operation and leave the body of its answer to be read piece by piece."""
+        response = self._exchange(operation, stream=True)
+        try:
+            try:
+                answer = operation.read(response)
+            except UpstreamError:
+                response.read()
+                raise
+            yield answer
+        except httpx.RequestError as error:
+            if not _belongs_to(error, response.request):
+                raise
+            raise translated(error) from error
+        finally:
+            response.close()
+
+    def generated(self, credential: Credential) -> "AuthenticatedClient":
+        """A generated client that sends through the same connections."""
+        return self._generated(credential, _Shared(self._http))
+
+    def close(self) -> None:
+        """Close the connections, unless the user brought them."""
+        self._closed = True
+        if self._owned:
+            self._http.close()
+
+    def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
+        identity = self.identity(operation.credential)
+        request = self._build(operation)
+        deadline = self._clock() + self.config.timeout
+
+        def attempt() -> httpx.Response:
+            self._limit(request, operation, deadline)
+            response = self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
+            if stream and made_by_gateway(response):
+                response.read()
+            return response
+
+        try:
+            return Retrying(**self._rules(operation, deadline))(attempt)
+        except FAILURES as error:
+            raise translated(error) from error
+
+
+class AsyncTransport(Transport[httpx.AsyncClient]):
+    """Sends and awaits."""
+
+    async def send(self, operation: Operation[T]) -> T:
+        """Send an operation and read its answer.
+
+        Raises:
+            MeshGuardError: The operation failed; its subclass says how.
+        """
+        try:
+            return operation.read(await self._exchange(operation))
+        except MeshGuardError as error:
+            return operation.recover(error)
+
+    @contextlib.asynccontextmanager
+    async def stream(self, operation: Operation[httpx.Response]) -> AsyncIterator[httpx.Response]:
+        """Send an operation and leave the body of its answer to be read piece by piece."""
+        response = await self._exchange(operation, stream=True)
+        try:
+            try:
+                answer = operation.read(response)
+            except UpstreamError:
+                await response.aread()
+                raise
+            yield answer
+        except httpx.RequestError as error:
+            if not _belongs_to(error, response.request):
+                raise
+            raise translated(error) from error
+        finally:
+            await response.aclose()
+
+    def generated(self, credential: Credential) -> "AuthenticatedClient":
+        """A generated client that sends through the same connections."""
+        return self._generated(credential, _AsyncShared(self._http))
+
+    async def aclose(self) -> None:
+        """Close the connections, unless the user brought them."""
+        self._closed = True
+        if self._owned:
+            await self._http.aclose()
+
+    async def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
+        identity = self.identity(operation.credential)
+        request = self._build(operation)
+        deadline = self._clock() + self.config.timeout
+
+        async def attempt() -> httpx.Response:
+            self._limit(request, operation, deadline)
+            response = await self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
+            if stream and made_by_gateway(response):
+                await response.aread()
+            return response
+
+        try:
+            return await AsyncRetrying(**self._rules(operation, deadline))(attempt)
+        except FAILURES as error:
+            raise translated(error) from error
+
+
+class _Shared(httpx.BaseTransport):
+    """Sends through a client that exists already, and so over its connections."""
+
+    def __init__(self, http_client: httpx.Client) -> None:
+        self._http = http_client
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._http.send(request, auth=None, stream=True, follow_redirects=False)
+
+
+class _AsyncShared(httpx.AsyncBaseTransport):
+    """Sends through a client that exists already, and so over its connections."""
+
+    def __init__(self, http_client: httpx.AsyncClient) -> None:
+        self._http = http_client
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._http.send(request, auth=None, stream=True, follow_redirects=False)
+
+
+def translated(error: Exception) -> MeshGuardError:
+    """Our error for a failure to send or receive, freed of the frames in which `h11` held the headers."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    if _is_interruption(error):
+        return GatewayUnavailableError(f"The gateway can't be reached: {type(error).__name__}: {error}")
+    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        return InvalidRequestError("The request is no valid HTTP; look at the method and the headers.")
+    if type(error) is RuntimeError:
+        return ConfigurationError(f"The HTTP client can't be used: {error}")
+    return InvalidResponseError(
+        f"What came back is not the answer of a gateway ({type(error).__name__}). "
+        "Look at gateway_url, and at what stands between here and the gateway."
+    )
+
+
+def _is_interruption(error: Exception) -> bool:
+    if isinstance(error, httpx.RemoteProtocolError):
+        return str(error).startswith(("Server disconnected", "peer closed connection"))
+    return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.ProxyError | OSError)
+
+
+def _is_worth_repeating(state: RetryCallState, operation: Operation[Any]) -> bool:
+    outcome = _outcome(state)
+    if isinstance(outcome, httpx.Response):
+        return (
+            operation.repeatable
+            and outcome.status_code in _TRY_LATER
+            and DECISION_HEADER not in outcome.headers
+        )
+    return isinstance(outcome, _NEVER_CONNECTED) or (operation.repeatable and _is_interruption(outcome))
+
+
+def _wait(state: RetryCallState) -> float:
+    outcome = _outcome(state)
+    asked = retry_after(outcome) if isinstance(outcome, httpx.Response) else None
+    return _jittered(state) if asked is None else asked
+
+
+def _outcome(state: RetryCallState) -> httpx.Response | Exception:
+    future = state.outcome
+    assert future is not None  # noqa: S101
+    return cast("Exception", future.exception()) if future.failed else future.result()
+
+
+def _result(state: RetryCallState) -> httpx.Response:
+    assert state.outcome is not None  # noqa: S101
+    return cast("httpx.Response", state.outcome.result())
+
+
+def _belongs_to(error: httpx.RequestError, request: httpx.Request) -> bool:
+    with contextlib.suppress(RuntimeError):
+        return error.request is request
+    return False

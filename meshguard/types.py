@@ -1,0 +1,230 @@
+"""What the clients return and take: classes where fields are attributes, `TypedDict`s where they are keys."""
+
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NotRequired, Required, TypedDict
+
+from httpx import Auth, Timeout
+
+OnUnavailable = Literal["raise", "deny", "allow"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDecision:
+    """Whether the agent may do this, and why; true in a condition exactly when allowed.
+
+    Attributes:
+        allowed: Whether the agent may act.
+        action: What was asked for.
+        decision: `"allow"` or `"deny"`; anything else a gateway may say is a denial too.
+        policy: The policy that decided, or None when none matched.
+        rule: The rule that decided, or None when none matched.
+        reason: Why, in one sentence.
+        trace_id: Ties the decision to the gateway's log and audit entries.
+        resource: What the action is done to, or None.
+        audit_id: The id of the audit entry, or None when the gateway gave none.
+        would_deny: True when the gateway is in mode `audit` and policy denies the action.
+        degraded: True when the gateway was not available and `on_unavailable` decided instead.
+        explanation: How the decision came about, when that was asked for.
+
+    Example:
+        ```python
+        if client.check("read:contacts"):
+            print("allowed")
+        ```
+    """
+
+    allowed: bool
+    action: str
+    decision: str
+    policy: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    trace_id: str | None = None
+    resource: str | None = None
+    audit_id: str | None = None
+    would_deny: bool = False
+    degraded: bool = False
+    explanation: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An identity that acts.
+
+    Attributes:
+        id: The agent's id, `agent_…`.
+        name: A name for people; several agents may share one.
+        trust_tier: How far it is trusted: `unverified`, `verified`, `trusted` or `privileged`.
+        tags: Labels that policies can apply to.
+        org_id: The organisation, where a gateway serves several.
+        metadata: Facts about the agent that conditions may look at.
+        status: `active` or `revoked`; None when the gateway does not say.
+        created_at: When it was created, RFC 3339; None when the gateway does not say.
+        updated_at: When it was last changed, RFC 3339; None when the gateway does not say.
+    """
+
+    id: str
+    name: str
+    trust_tier: str
+    tags: list[str] = field(default_factory=list, hash=False)
+    org_id: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict, hash=False)
+    status: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class CheckRequest(TypedDict, total=False):
+    """One question of `check_many`."""
+
+    action: Required[str]
+    resource: str | None
+    context: Mapping[str, Any] | None
+    explain: bool
+
+
+class ErrorDetail(TypedDict):
+    """One fault of a request; `path` is a JSON pointer, or `/query/<name>` and the like."""
+
+    path: str
+    message: str
+
+
+class CreatedAgent(TypedDict):
+    """The new agent and its token, which the gateway shows this once."""
+
+    id: str
+    token: str
+    name: NotRequired[str]
+    trustTier: NotRequired[str]
+    tags: NotRequired[list[str] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    orgId: NotRequired[str | None]
+    status: NotRequired[str | None]
+    createdAt: NotRequired[str | None]
+    updatedAt: NotRequired[str | None]
+    expiresAt: NotRequired[str | None]
+
+
+class IssuedToken(TypedDict):
+    """An agent's new token, which the gateway shows this once."""
+
+    id: str
+    token: str
+    expiresAt: NotRequired[str | None]
+
+
+class Policy(TypedDict):
+    """Rules under a name; the language is described in docs/policies.md."""
+
+    name: str
+    rules: list[dict[str, Any]]
+    version: NotRequired[str | None]
+    description: NotRequired[str | None]
+    appliesTo: NotRequired[dict[str, Any] | None]
+    defaultEffect: NotRequired[str | None]
+    delegation: NotRequired[dict[str, Any] | None]
+
+
+class PolicyValidation(TypedDict):
+    """The faults of a policy: `errors` keep it from being applied, `warnings` don't."""
+
+    valid: bool
+    errors: list[ErrorDetail]
+    warnings: list[ErrorDetail]
+
+
+class AuditEntry(TypedDict):
+    """One line of the gateway's memory: a decision, or a change made by an administrator."""
+
+    timestamp: str
+    action: str
+    decision: str
+    id: NotRequired[str]
+    traceId: NotRequired[str | None]
+    kind: NotRequired[str | None]
+    agentId: NotRequired[str | None]
+    agentName: NotRequired[str | None]
+    trustTier: NotRequired[str | None]
+    resource: NotRequired[str | None]
+    wouldDeny: NotRequired[bool | None]
+    policy: NotRequired[str | None]
+    rule: NotRequired[str | None]
+    reason: NotRequired[str | None]
+    method: NotRequired[str | None]
+    path: NotRequired[str | None]
+    status: NotRequired[int | None]
+    latencyMs: NotRequired[float | None]
+    changes: NotRequired[dict[str, Any] | None]
+    stream: NotRequired[str | None]
+    sequence: NotRequired[int | None]
+    prevHash: NotRequired[str | None]
+    hash: NotRequired[str | None]
+
+
+class ActionCount(TypedDict):
+    """How often an action was denied."""
+
+    action: str
+    count: int
+
+
+class AgentCount(TypedDict):
+    """How often an agent asked."""
+
+    agentId: str
+    agentName: str
+    count: int
+
+
+class AuditStats(TypedDict):
+    """Decisions of a period, counted."""
+
+    total: int
+    allowed: int
+    denied: int
+    wouldDeny: int
+    period: str
+    topDenied: list[ActionCount]
+    topAgents: list[AgentCount]
+
+
+class Health(TypedDict):
+    """The state of a gateway; `status` is `healthy` or `unhealthy`."""
+
+    status: str
+    version: NotRequired[str | None]
+    mode: NotRequired[str | None]
+    timestamp: NotRequired[str | None]
+    uptime: NotRequired[float | None]
+    checks: NotRequired[dict[str, Any] | None]
+
+
+class ProxyOptions(TypedDict, total=False):
+    """What `httpx` takes for a request and the proxy passes on, with `httpx`'s meaning.
+
+    `auth` may only be None, since the gateway holds the upstream's credential, and `follow_redirects` may only
+    be False, since a redirect could lead to another host.
+    """
+
+    params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str | None
+    headers: (
+        Mapping[str, str]
+        | Mapping[bytes, bytes]
+        | Sequence[tuple[str, str]]
+        | Sequence[tuple[bytes, bytes]]
+        | None
+    )
+    cookies: Mapping[str, str] | None
+    content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None
+    data: Mapping[str, Any] | None
+    files: Any
+    json: Any
+    timeout: float | Timeout | None
+    extensions: Mapping[str, Any] | None
+    auth: Auth | None
+    follow_redirects: bool
