@@ -193,11 +193,12 @@ def _with_value(situation: Situation, subject: str, value: Scalar | None) -> Sit
 
 
 def _with_text(situation: Situation, subject: str, value: Scalar | None) -> Situation | None:
-    if subject not in {"action", "resource"}:
-        return None
+    request = situation.request
     text = None if value is None else str(value)
     try:
-        return replace(situation, request=replace(situation.request, **{subject: text}))
+        if subject == "resource":
+            return replace(situation, request=replace(request, resource=text))
+        return replace(situation, request=replace(request, action=text)) if text else None
     except InvalidRequest:
         return None
 

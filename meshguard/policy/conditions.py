@@ -131,26 +131,28 @@ def _operand_text(test: Test) -> str:
     return text if len(text) <= _MAX_LABEL else text[:_MAX_LABEL] + "…"
 
 
-def both(outcomes: Iterable[Outcome]) -> Outcome:
+def both(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the three-valued conjunction: false before error before true."""
-    result: Outcome = True
-    for outcome in outcomes:
-        if outcome is False:
-            return False
-        if outcome is not True and result is True:
-            result = outcome
-    return result
+    if False in outcomes:
+        return False
+    return _problem_of(outcomes) or True
 
 
-def either(outcomes: Iterable[Outcome]) -> Outcome:
+def either(outcomes: Sequence[Outcome]) -> Outcome:
     """Return the three-valued disjunction: true before error before false."""
-    result: Outcome = False
-    for outcome in outcomes:
-        if outcome is True:
-            return True
-        if outcome is not False and result is False:
-            result = outcome
-    return result
+    if True in outcomes:
+        return True
+    return _problem_of(outcomes) or False
+
+
+def _problem_of(outcomes: Sequence[Outcome]) -> Problem | None:
+    """Return one problem, the same whatever the order."""
+    problems = [outcome for outcome in outcomes if type(outcome) is Problem]
+    return min(problems, key=_message) if problems else None
+
+
+def _message(problem: Problem) -> str:
+    return problem.message
 
 
 def negation(outcome: Outcome) -> Outcome:
@@ -199,7 +201,7 @@ class AnyOf:
 
 def _described(
     name: str,
-    combine: Callable[[Iterable[Outcome]], Outcome],
+    combine: Callable[[Sequence[Outcome]], Outcome],
     parts: list[tuple[Outcome, dict[str, Any]]],
 ) -> tuple[Outcome, dict[str, Any]]:
     outcome = combine([part for part, _ in parts])
@@ -411,9 +413,9 @@ def _contains(operands: tuple[Scalar, ...]) -> Check:
 
     def check(value: object) -> Outcome:
         if isinstance(value, str):
-            return either(_part_of(value, operand) for operand in operands)
+            return either([_part_of(value, operand) for operand in operands])
         if isinstance(value, list | tuple):
-            return either(alternatives.equal(item) for item in value)
+            return either([alternatives.equal(item) for item in value])
         return mismatch(value, "list or a text")
 
     return check
@@ -430,7 +432,7 @@ def _matches(operands: tuple[Scalar, ...]) -> Check:
         if len(path) > MAX_PATH_TEXT:
             return TOO_LONG
         resolved = resolve(path)
-        return either(_matches_path(glob, path, resolved) for glob in globs)
+        return either([_matches_path(glob, path, resolved) for glob in globs])
 
     return _on_text(check)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAX_FAULTS = 100
 _MAX_GUESS_LENGTH = 64
 _MAX_SHOWN = 60
+_MAX_KEY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,16 @@ class PolicyLoadError(ValueError):
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def pointer_part(key: str) -> str:
+    """Return a key as a part of a JSON pointer.
+
+    Example:
+        >>> pointer_part("a/b~c")
+        'a~1b~0c'
+    """
+    return key[:_MAX_KEY].replace("~", "~0").replace("/", "~1")
 
 
 def quoted(value: object) -> str:

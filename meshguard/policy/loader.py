@@ -108,8 +108,15 @@ def _read(file: Path) -> bytes:
 
 
 def _tree(source: str | bytes | Mapping[str, object], file: str | None) -> Node:
-    if isinstance(source, Mapping):
-        return from_json_value(source)
+    return from_json_value(source) if isinstance(source, Mapping) else read_text(source, file)
+
+
+def read_text(source: str | bytes, file: str | None) -> Node:
+    """Return the tree of a YAML or JSON text.
+
+    Raises:
+        PolicyLoadError: It is neither, or is too large.
+    """
     return _parse(_decoded(source), is_json=file is not None and file.endswith(".json"))
 
 

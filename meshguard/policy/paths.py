@@ -34,7 +34,6 @@ def lies_in(path: str, folder: str) -> bool:
         >>> lies_in("/etc/passwd", "/etc"), lies_in("/etcetera", "/etc"), lies_in("/etc", "/etc/")
         (True, False, True)
     """
-    folder = folder.rstrip("/") + "/" if folder.rstrip("/") else folder
-    if not folder:
-        return not path.startswith("/")
-    return path.startswith(folder) or path + "/" == folder
+    if folder in {"", "/"}:
+        return path.startswith("/") is (folder == "/")
+    return f"{path}/".startswith(folder.rstrip("/") + "/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from meshguard.policy import vocabulary as words
-from meshguard.policy.faults import MAX_FAULTS, Fault, PolicyLoadError, did_you_mean, quoted
+from meshguard.policy.faults import MAX_FAULTS, Fault, PolicyLoadError, did_you_mean, pointer_part, quoted
 from meshguard.policy.model import (
     AppliesTo,
     Conditions,
@@ -54,13 +54,13 @@ class Place:
     def fault(self, message: str, *, key: str | None = None, at: Entry | None = None) -> None:
         """Note a fault here, or at a key of this object."""
         where = at or self.node
-        path = self.path if key is None else f"{self.path}/{_escaped(key)}"
+        path = self.path if key is None else f"{self.path}/{pointer_part(key)}"
         if len(self._faults) < MAX_FAULTS:
             self._faults.append(Fault(path, message, None, where.line, where.column))
 
     def child(self, key: str | int, node: Node) -> Place:
         """Return the place of a member."""
-        return Place(node, f"{self.path}/{_escaped(str(key))}", self._faults)
+        return Place(node, f"{self.path}/{pointer_part(str(key))}", self._faults)
 
     def scalar(self) -> object:
         """Return the scalar here; None, and a fault, for one that can't be taken as it stands."""
@@ -143,10 +143,6 @@ class Place:
             return self.node.value
         self.wrong_type("`true` or `false`")
         return None
-
-
-def _escaped(key: str) -> str:
-    return key[: words.MAX_SUBJECT].replace("~", "~0").replace("/", "~1")
 
 
 def _kind(node: Node) -> str:

@@ -62,7 +62,9 @@ class Budget:
         self._left -= 1
         if self._left < 0:
             raise refusal(
-                f"more than {self._limit:,} keys and values: split the policy in several", line, column
+                f"more than {self._limit:,} keys and values: split the policy in several, or write YAML as JSON",
+                line,
+                column,
             )
         if depth > MAX_DEPTH:
             raise refusal(f"nested more than {MAX_DEPTH} deep", line, column)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from meshguard.policy.faults import PolicyLoadError
 
 # ruamel's pure parser takes some 15 µs a value and 0.3 µs a character
-MAX_YAML_VALUES = 6_000
+MAX_YAML_VALUES = 4_000
 MAX_LINE = 8_192
 
 _LONG_LINE = re.compile(rf"^.{{{MAX_LINE + 1}}}", re.MULTILINE)

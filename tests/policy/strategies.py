@@ -1,0 +1,247 @@
+"""Policies, agents and requests that meet often: few words, all kinds of values."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from meshguard.policy import Agent, Request
+
+TAGS = ["support", "payments", "support-eu"]
+TIERS = ["unverified", "verified", "trusted", "privileged", "untrusted"]
+IDS = ["agent_1", "agent_2", "agent_3"]
+NAMES = ["helper", "Helper", "crew/lead"]
+ACTIONS = ["read:file", "read:mail", "write:file", "write:mail:draft", "Read:file", "read", "a/b:file", "*"]
+PATTERNS = [
+    *ACTIONS,
+    "read:*",
+    "write:*",
+    "*:file",
+    "*file",
+    "*",
+    "**",
+    "r*:*l*",
+    "*a*",
+    "re*ad*",
+    "*:*:*",
+    "write:*:draft",
+    "read*file",
+    "read:filefile*",
+]
+PATHS = [
+    "/etc/passwd",
+    "/var/../etc/passwd",
+    "/var/log/x.log",
+    "/var/log/",
+    "/var",
+    "//var//log",
+    "var/log",
+    "./var/./log",
+    "../etc",
+    "/..",
+    "",
+    ".",
+    "/",
+    ".env",
+    "/srv/.env",
+    "srv/a/b/c.pem",
+    "https://x.example/a",
+    "a/../b",
+    "/srv/..hidden/x",
+    "/var/log/..",
+]
+GLOBS = [
+    "/etc/**",
+    "/var/**",
+    "**/.env",
+    "**/*.pem",
+    "*",
+    "**",
+    "*.env",
+    "/*/log/**",
+    "**/log*",
+    "*/*",
+    "srv/**/c.*",
+    "/var/*",
+    "**/a/**",
+    "***",
+    "/etc/passwd",
+    "v*/l*",
+    "**o*",
+    "**/*a*/**",
+    "var/log",
+    "/",
+    "**.pem",
+    "*s*/**b**",
+]
+FOLDERS = ["/etc", "/var/log", "/var/./log/", "var", ".", "/", "srv/a", "/var//", "a/.."]
+NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
+TEXTS = ["", "a", "prod", "Prod", "prod-eu", "100", "é", "e\u0301", "\u202eprod", "true", "a\nb"]
+SCALARS = [*TEXTS, *NUMBERS, True, False]
+VALUES = [
+    *SCALARS,
+    *PATHS,
+    None,
+    [],
+    ["a", "prod"],
+    ["a", 1],
+    [1, 2],
+    [True],
+    [None],
+    [["a"]],
+    {},
+    {"b": 1},
+    {"b": "prod"},
+    {"b": {"c": "a"}},
+    {"b.c": 1},
+    {"b": {"c": 1}, "b.c": 1},
+    float("nan"),
+    float("inf"),
+    Decimal("0.1"),
+    Decimal("NaN"),
+]
+DEEP = {"a": "a"}
+for _ in range(40):
+    DEEP = {"a": "a", "b": DEEP}
+MOMENTS = ["09:00", "12:30:30", "17:00", "2026-01-05T12:00:00Z", "2026-01-05T12:00:00+02:00"]
+WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+PATH_SUBJECTS = ["context.a", "context.a.b", "context.a.b.c", "context.z", "metadata.a", "metadata.a.b"]
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+NOWS = [NOW, NOW + timedelta(hours=5), NOW - timedelta(hours=3), NOW + timedelta(days=5, seconds=1830)]
+
+
+def some(values, most=3):
+    return st.lists(st.sampled_from(values), min_size=1, max_size=most)
+
+
+def one_or_some(values):
+    return st.sampled_from(values) | some(values)
+
+
+def _filled(values):
+    return [value for value in values if value != ""]
+
+
+TEXT_TESTS = {
+    "equals": st.sampled_from([*TEXTS, *PATHS]),
+    "in": some([*TEXTS, *PATHS]),
+    "startsWith": one_or_some(["a", "prod", "/var", "read", "é"]),
+    "endsWith": one_or_some(["a", "eu", "log", ":file", "\u0301"]),
+    "contains": one_or_some(["a", "ro", "..", "e"]),
+    "matches": one_or_some(GLOBS),
+    "gt": st.sampled_from([*TEXTS, *PATHS]),
+    "lte": st.sampled_from([*TEXTS, *PATHS]),
+    "exists": st.booleans(),
+    "within": one_or_some(FOLDERS),
+}
+VALUE_TESTS = TEXT_TESTS | {
+    "equals": st.sampled_from(SCALARS),
+    "in": some(SCALARS),
+    "contains": one_or_some(_filled(SCALARS)),
+    "gt": st.sampled_from([*TEXTS, *NUMBERS]),
+    "gte": st.sampled_from([*TEXTS, *NUMBERS]),
+    "lt": st.sampled_from([*TEXTS, *NUMBERS]),
+    "lte": st.sampled_from([*TEXTS, *NUMBERS]),
+}
+TAG_TESTS = {
+    "equals": st.sampled_from(TAGS),
+    "in": some(TAGS),
+    "contains": one_or_some(TAGS),
+    "exists": st.booleans(),
+}
+TIER_TESTS = {"equals": st.sampled_from(TIERS), "in": some(TIERS), "exists": st.booleans()}
+TIME_TESTS = {"weekdays": some(WEEKDAYS), "after": st.sampled_from(MOMENTS)}
+BEFORE_TESTS = {"weekdays": some(WEEKDAYS), "before": st.sampled_from(MOMENTS)}
+
+
+def tests_of(kinds, depth=2):
+    """A tests object with one to three of some kinds of tests, now and then below a ``not``."""
+    plain = st.fixed_dictionaries({}, optional=kinds).filter(bool)
+    few = st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=2, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: kinds[name] for name in names})
+    )
+    if depth == 0:
+        return plain | few
+    return few | few | st.fixed_dictionaries({"not": tests_of(kinds, depth - 1)}, optional={})
+
+
+ANY_TEXT_TESTS = st.sampled_from(TEXTS) | some(TEXTS) | tests_of(TEXT_TESTS)
+ANY_VALUE_TESTS = st.sampled_from(SCALARS) | some(SCALARS) | tests_of(VALUE_TESTS)
+SUBJECTS = {
+    "resource": st.sampled_from(PATHS) | tests_of(TEXT_TESTS),
+    "action": tests_of(TEXT_TESTS),
+    "agentId": one_or_some(IDS),
+    "agentName": one_or_some(NAMES) | tests_of(TEXT_TESTS),
+    "tags": one_or_some(TAGS) | tests_of(TAG_TESTS),
+    "trustTier": one_or_some(TIERS) | tests_of(TIER_TESTS),
+    "time": tests_of(TIME_TESTS) | tests_of(BEFORE_TESTS),
+    **dict.fromkeys(PATH_SUBJECTS, ANY_VALUE_TESTS),
+}
+
+
+def _conditions(inner):
+    nested = {"any": st.lists(inner, min_size=1, max_size=3), "all": st.lists(inner, min_size=1, max_size=2)}
+    return _few(SUBJECTS | nested)
+
+
+def _few(subjects):
+    return st.lists(st.sampled_from(sorted(subjects)), min_size=1, max_size=2, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: subjects[name] for name in names})
+    )
+
+
+CONDITIONS = st.recursive(_few(SUBJECTS), _conditions, max_leaves=4)
+
+
+def rules(effects=("allow", "deny")):
+    return st.fixed_dictionaries(
+        {"effect": st.sampled_from(effects), "actions": some(PATTERNS)},
+        optional={"conditions": CONDITIONS, "reason": st.just("because")},
+    )
+
+
+APPLIES_TO = st.one_of(
+    st.fixed_dictionaries({"tags": some(TAGS)}, optional={"trustTiers": some(TIERS)}),
+    st.fixed_dictionaries({"trustTiers": some(TIERS)}, optional={"agentIds": some(IDS)}),
+    st.fixed_dictionaries({"agentIds": some(IDS)}, optional={"tags": some(TAGS)}),
+)
+
+
+def policy(name):
+    return st.fixed_dictionaries(
+        {"name": st.just(name), "rules": st.lists(rules(), min_size=1, max_size=4)},
+        optional={"appliesTo": APPLIES_TO, "defaultEffect": st.sampled_from(["allow", "deny"])},
+    )
+
+
+POLICY_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
+    lambda count: st.tuples(*(policy(name) for name in "bca"[:count])).map(list)
+)
+
+
+def an_agent(random):
+    """An agent; one in ten is unknown, revoked or of an unknown tier."""
+    if random.random() < 0.03:
+        return None
+    return Agent(
+        random.choice(IDS),
+        random.choice(NAMES),
+        "root" if random.random() < 0.03 else random.choice(TIERS),
+        random.sample(TAGS, random.randrange(3)),
+        metadata=_fields(random, "a", "a.b"),
+        status="revoked" if random.random() < 0.03 else "active",
+    )
+
+
+def a_request(random):
+    resource = random.choice(PATHS) if random.random() < 0.8 else None
+    return Request(random.choice(ACTIONS), resource, _a_context(random))
+
+
+def _a_context(random):
+    return random.choice([None, DEEP, *(_fields(random, "a", "a.b", "z") for _ in range(12))])
+
+
+def _fields(random, *keys):
+    return {key: random.choice(VALUES) for key in keys if random.random() < (0.3 if "." in key else 0.8)}

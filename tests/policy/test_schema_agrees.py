@@ -1,0 +1,107 @@
+import json
+from functools import cache
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from ruamel.yaml import YAML
+
+from meshguard.policy import PolicyLoadError, load_policy
+from tests.policy.corpus import WHOLE, variants
+from tests.policy.strategies import policy
+
+ROOT = Path(__file__).parents[2]
+
+# what JSON Schema can't say; each of these messages belongs to one such rule
+ONLY_THE_LOADER = (
+    "is the name of rule",
+    "keys and values",
+    "nested more than",
+    "broken Unicode",
+    "climbs above its start",
+    "is no time",
+    "is not earlier than",
+    "kept exactly",
+    "digits",
+)
+
+
+@cache
+def policy_schema():
+    schemas = YAML(typ="safe", pure=True).load(ROOT / "openapi.yaml")["components"]["schemas"]
+    root = {"$ref": "#/components/schemas/Policy", "components": {"schemas": schemas}}
+    return jsonschema_rs.Draft202012Validator(root)
+
+
+def faults_of(value):
+    try:
+        load_policy(value)
+    except PolicyLoadError as error:
+        return error.faults
+    return ()
+
+
+def test_the_whole_policy_is_valid_for_both():
+    assert policy_schema().is_valid(WHOLE)
+    assert faults_of(WHOLE) == ()
+
+
+def test_the_loader_and_the_schema_agree_on_every_variant_of_the_whole_policy():
+    disagreements = []
+    for value, what in variants():
+        faults = faults_of(value)
+        only_ours = any(message in fault.message for fault in faults for message in ONLY_THE_LOADER)
+        if policy_schema().is_valid(value) is bool(faults) and not only_ours:
+            disagreements.append((str(what)[:200], faults))
+    assert disagreements == []
+
+
+@given(policy("p"))
+def test_what_the_loader_takes_the_schema_takes_too(value):
+    assert policy_schema().is_valid(value)
+    assert policy_schema().is_valid(load_policy(value).to_dict())
+
+
+EXCEPTIONS = {
+    "is the name of rule": {
+        "rules": [
+            {"effect": "deny", "actions": ["a"], "name": "rule 2"},
+            {"effect": "deny", "actions": ["a"]},
+        ]
+    },
+    "keys and values": {"rules": [{"effect": "deny", "actions": ["a"] * 1_000}] * 12},
+    "conditions nested more than 8 deep": json.loads(
+        '{"rules": [{"effect": "deny", "actions": ["a"], "conditions": '
+        + '{"all": [' * 8
+        + '{"tags": "a"}'
+        + "]}" * 8
+        + "}]}"
+    ),
+    "climbs above its start": {
+        "rules": [{"effect": "deny", "actions": ["a"], "conditions": {"resource": {"within": "a/../.."}}}]
+    },
+    "is no time": {
+        "rules": [
+            {"effect": "deny", "actions": ["a"], "conditions": {"time": {"after": "2026-02-30T00:00:00Z"}}}
+        ]
+    },
+    "is not earlier than": {
+        "rules": [
+            {
+                "effect": "deny",
+                "actions": ["a"],
+                "conditions": {"time": {"after": "22:00", "before": "06:00"}},
+            }
+        ]
+    },
+    "digits": {"rules": [{"effect": "deny", "actions": ["a"], "conditions": {"context.a": 10**1_001}}]},
+}
+
+
+@pytest.mark.parametrize("message", EXCEPTIONS)
+def test_what_json_schema_cannot_say_the_loader_refuses(message):
+    value = {"name": "p", **EXCEPTIONS[message]}
+    assert any(message in fault.message for fault in faults_of(value))
+    if message != "digits":
+        assert policy_schema().is_valid(value)
