@@ -70,6 +70,10 @@ def test_validation_answers_200_with_the_faults(lab: Lab) -> None:
     headers = {"Content-Type": "application/yaml"}
     sound = lab.admin.post("/admin/policies/validate", content=WRITERS, headers=headers).json()
     assert (sound["valid"], sound["errors"]) == (True, [])
+    vague = "{name: all, rules: [{effect: allow, actions: ['*']}]}"
+    warned = lab.admin.post("/admin/policies/validate", content=vague, headers=headers).json()
+    assert warned["valid"] is True
+    assert [warning["path"] for warning in warned["warnings"]] == ["/rules/0/actions"]
     broken = lab.admin.post("/admin/policies/validate", json={"name": "x"}).json()
     assert broken["valid"] is False
     assert broken["errors"][0]["path"] == "/rules"

@@ -140,7 +140,7 @@ def test_a_database_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None
     assert "Traceback" not in outcome.stderr
 
 
-def test_two_processes_may_start_on_one_new_database_at_once(tmp_path: Path) -> None:
+def test_two_processes_may_share_one_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/shared.db"
     settings = {**SECRETS, "MESHGUARD_DATABASE_URL": url}
     with served(tmp_path, **settings) as (_, one), served(tmp_path, **settings) as (_, other):

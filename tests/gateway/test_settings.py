@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meshguard.gateway import Settings, SettingsError, load_settings
-from tests.support import ADMIN_TOKEN, SECRET, gateway_settings
+from tests.support import ADMIN_TOKEN, SECRET
 
 NAMES = [name.upper() for name in Settings.model_fields]
 
@@ -144,10 +144,10 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "LOG_LEVEL": "DEBUG",
     }
     assert sorted(values) == sorted(NAMES)
+    defaults = load_settings(jwt_secret=f"{SECRET}0", admin_token=f"{ADMIN_TOKEN}0")
     for name, value in values.items():
         monkeypatch.setenv(f"MESHGUARD_{name}", value)
     settings = load_settings()
-    defaults = gateway_settings(tmp_path)
     unchanged = {name for name in Settings.model_fields if getattr(settings, name) == getattr(defaults, name)}
     assert unchanged == set()
 
