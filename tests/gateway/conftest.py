@@ -23,7 +23,8 @@ class Lab:
     def create(self, **fields: Any) -> dict[str, Any]:
         response = self.admin.post("/admin/agents", json={"name": "bot", **fields})
         assert response.status_code == 201, response.text
-        return response.json()
+        created: dict[str, Any] = response.json()
+        return created
 
     def client(self, token: str) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"}
@@ -37,7 +38,8 @@ class Lab:
         return self.admin.put(f"/admin/policies/{name}", content=policy, headers=headers)
 
     def entries(self, **query: Any) -> list[dict[str, Any]]:
-        return self.admin.get("/admin/audit", params=query).json()["entries"]
+        entries: list[dict[str, Any]] = self.admin.get("/admin/audit", params=query).json()["entries"]
+        return entries
 
 
 @pytest.fixture

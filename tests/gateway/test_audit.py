@@ -30,7 +30,8 @@ def database(lab: Lab, tmp_path: Path) -> Callable[[str], None]:
 
 
 def verify(lab: Lab) -> dict[str, Any]:
-    return lab.admin.get("/admin/audit/verify").json()
+    found: dict[str, Any] = lab.admin.get("/admin/audit/verify").json()
+    return found
 
 
 @pytest.mark.usefixtures("database")

@@ -111,7 +111,7 @@ def test_the_entry_of_a_decision_has_what_was_decided(lab: Lab) -> None:
 
 @pytest.mark.parametrize("action", ["", "a\tb", "a\x7f", "é", "x" * 2049])
 def test_an_action_that_a_header_cannot_carry_is_refused(lab: Lab, action: str) -> None:
-    response = lab.agent().get("/proxy/check", headers={"X-MeshGuard-Action": action.encode()})
+    response = lab.agent().get("/proxy/check", headers={b"X-MeshGuard-Action": action.encode()})
     assert response.status_code == 400
 
 

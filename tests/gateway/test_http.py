@@ -23,7 +23,7 @@ def test_every_operation_of_the_contract_has_a_handler() -> None:
 def test_the_contract_is_served_byte_for_byte(lab: Lab) -> None:
     response = httpx.get(f"{lab.url}/openapi.yaml")
     assert response.content == (ROOT / "openapi.yaml").read_bytes()
-    assert response.headers["Content-Type"] == "application/yaml"
+    assert response.headers["Content-Type"] == "application/openapi+yaml"
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/openapi.yaml", "/admin/agents", "/admin/audit/stats"])
@@ -84,7 +84,7 @@ def test_the_published_trace_header_beats_its_alias(lab: Lab) -> None:
 
 @pytest.mark.parametrize("value", ["", "a b", "x" * 129, "é"])
 def test_a_trace_id_that_is_none_is_refused_and_one_made_up(lab: Lab, value: str) -> None:
-    response = httpx.get(lab.url, headers={"X-MeshGuard-Trace-ID": value.encode()})
+    response = httpx.get(lab.url, headers={b"X-MeshGuard-Trace-ID": value.encode()})
     assert response.status_code == 400
     assert response.headers["X-MeshGuard-Trace-ID"] == response.json()["traceId"] != value
 

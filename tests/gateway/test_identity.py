@@ -145,7 +145,7 @@ def test_tier_and_tags_come_from_the_store_not_from_the_token(lab: Lab) -> None:
 
 @pytest.mark.parametrize("token", [None, "", "wrong", ADMIN_TOKEN[:-1], ADMIN_TOKEN + "x", "é"])
 def test_the_admin_operations_want_the_admin_token(lab: Lab, token: str | None) -> None:
-    headers = {} if token is None else {"X-Admin-Token": token.encode()}
+    headers = {} if token is None else {b"X-Admin-Token": token.encode()}
     for path in ("/admin/agents", "/admin/policies", "/admin/audit"):
         response = httpx.get(f"{lab.url}{path}", headers=headers)
         assert response.status_code == 401
