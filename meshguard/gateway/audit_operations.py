@@ -17,6 +17,7 @@ from meshguard.gateway.store import to_json
 if TYPE_CHECKING:
     from starlette.types import Send
 
+    from meshguard.audit_verify import Broken
     from meshguard.gateway.gateway import Gateway
 
 _DAY = 86_400_000
@@ -28,7 +29,7 @@ async def list_audit_entries(gateway: Gateway, request: Request) -> Response:
     """Operation `list_audit_entries`."""
     filters = _filters(request.query)
     limit = request.query.get("limit", 50)
-    below = int(request.query["cursor"]) if "cursor" in request.query else None
+    below = audit_log.Position.parse(request.query["cursor"]) if "cursor" in request.query else None
     entries, cursor = await gateway.read(
         lambda connection: audit_log.read_page(connection, filters, limit, below)
     )
@@ -55,17 +56,17 @@ async def export_audit_entries(gateway: Gateway, request: Request) -> Export:
 
 async def verify_audit_log(gateway: Gateway, _request: Request) -> Response:
     """Operation `verify_audit_log`."""
-    found = await gateway.read(audit_log.verify)
+    verifier, heads = await gateway.read(lambda connection: audit_log.verify(connection, gateway.seals.keys))
     body = models.AuditVerification(
-        valid=found.broken is None,
-        entries=found.entries,
-        heads=[models.AuditHead.from_dict(head) for head in found.heads],
-        first_broken=_broken(found.broken) if found.broken else UNSET,
+        valid=verifier.broken is None,
+        entries=verifier.entries,
+        heads=[models.AuditHead.from_dict(head) for head in heads],
+        first_broken=_broken(verifier.broken) if verifier.broken else UNSET,
     )
     return json_response(body.to_dict())
 
 
-def _broken(broken: audit_log.Broken) -> models.BrokenEntry:
+def _broken(broken: Broken) -> models.BrokenEntry:
     fields = {name: value for name, value in asdict(broken).items() if value is not None}
     return models.BrokenEntry.from_dict(fields)
 
@@ -77,7 +78,7 @@ class Export:
         self._gateway = gateway
         self._filters = filters
         self._page: list[dict[str, Any]] = []
-        self._last = 0
+        self._last: audit_log.Position | None = None
 
     async def begin(self) -> None:
         """Read the first page, while a failure can still be answered.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway import audit_log, store
+from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
@@ -67,6 +68,7 @@ class Gateway:
         self.current = Current()
         self.tokens = Tokens(settings, clock)
         self.admin_token = AdminToken(settings)
+        self.seals = Seals(settings)
         self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self._limit = RateLimit(settings, clock)
@@ -112,7 +114,7 @@ class Gateway:
         except BaseException:
             self.engine.dispose()
             raise
-        self.writer = Writer(self.engine)
+        self.writer = Writer(self.engine, self.seals)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -130,6 +132,8 @@ class Gateway:
     def _load(self) -> None:
         try:
             store.migrate(self.engine)
+            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+                self.seals.renew(connection)
             with self.engine.begin() as connection:
                 agents = store.read_agents(connection)
                 documents = store.read_policies(connection)
@@ -169,6 +173,11 @@ class Gateway:
         Raises:
             Problem: 503.
         """
-        before = milliseconds(self.clock()) - self.settings.audit_retention_days * _DAY
-        while await self.writer.change(lambda connection: Change(audit_log.prune(connection, before))):
+        now = milliseconds(self.clock())
+        before = now - self.settings.audit_retention_days * _DAY
+
+        def perform(connection: Connection) -> Change[int]:
+            return Change(audit_log.prune(connection, before, now, self.seals))
+
+        while await self.writer.change(perform):
             pass

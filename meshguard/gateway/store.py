@@ -86,19 +86,20 @@ audit_entries = Table(
     Column("status", Integer),
     Column("latency_ms", Float(53), nullable=False),
     Column("changes", Text),
+    Column("context", Text),
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     UniqueConstraint("stream", "sequence"),
-    Index("audit_by_timestamp", "timestamp"),
-    Index("audit_by_trace", "trace_id", "row_id"),
-    Index("audit_by_agent", "agent_id", "row_id"),
-    Index("audit_by_agent_name", "agent_name", "row_id"),
-    Index("audit_by_action", "action", "row_id"),
-    Index("audit_by_decision", "decision", "row_id"),
-    Index("audit_by_policy", "policy", "row_id"),
-    Index("audit_by_kind", "kind", "row_id"),
+    Index("audit_by_timestamp", "timestamp", "row_id"),
+    Index("audit_by_trace", "trace_id", "timestamp", "row_id"),
+    Index("audit_by_agent", "agent_id", "timestamp", "row_id"),
+    Index("audit_by_agent_name", "agent_name", "timestamp", "row_id"),
+    Index("audit_by_action", "action", "timestamp", "row_id"),
+    Index("audit_by_decision", "decision", "timestamp", "row_id"),
+    Index("audit_by_policy", "policy", "timestamp", "row_id"),
+    Index("audit_by_kind", "kind", "timestamp", "row_id"),
     sqlite_autoincrement=True,
 )
 
@@ -108,8 +109,18 @@ audit_heads = Table(
     Column("stream", String(64), primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
-    Column("pruned_count", BigInteger, nullable=False),
-    Column("pruned_hash", String(64), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("signature", String(64), nullable=False),
+)
+
+audit_tombstones = Table(
+    "audit_tombstones",
+    metadata,
+    Column("stream", String(64), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("pruned_at", BigInteger, nullable=False),
+    Column("signature", String(64), nullable=False),
 )
 
 state = Table(
@@ -220,6 +231,16 @@ def put_state(connection: Connection, name: str, value: str) -> None:
     """Store a value that all gateways on the database share."""
     connection.execute(delete(state).where(state.c.name == name))
     connection.execute(insert(state).values(name=name, value=value))
+
+
+def next_number(connection: Connection, name: str) -> int:
+    """Return the next number of a count that all gateways on the database share, from 1."""
+    here = state.c.name == name
+    # Writing it, be it unchanged, keeps other writers away from it until the transaction ends.
+    locked = update(state).where(here).values(value=state.c.value).returning(state.c.value)
+    number = int(connection.execute(locked).scalar() or 0) + 1
+    put_state(connection, name, str(number))
+    return number
 
 
 def to_json(value: object) -> str:
