@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway import audit_log, store
+from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.clock import milliseconds
@@ -121,6 +122,7 @@ class Gateway:
             writer=self.writer,
             limit=self._limit,
             metrics=self.metrics,
+            context=ContextKeeper(self.settings),
             clock=self.clock,
         )
         self.probe = Probe(self)

@@ -89,6 +89,9 @@ class Settings(BaseSettings):
     audit_retention_days: int = Field(
         90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
     )
+    audit_context_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), max_length=32, validation_alias=_names("AUDIT_CONTEXT_KEYS"), description="dotted"
+    )
     rate_limit_rpm: int = Field(600, ge=0, validation_alias=_names("RATE_LIMIT_RPM"), description="0 is off")
     rate_limit_storage: SecretStr = Field(
         SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")
@@ -104,7 +107,7 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("jwt_secrets_old", mode="before")
+    @field_validator("jwt_secrets_old", "audit_context_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

@@ -137,6 +137,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "POLICIES_DIR": str(tmp_path),
         "DATABASE_URL": "sqlite:///x.db",
         "AUDIT_RETENTION_DAYS": "1",
+        "AUDIT_CONTEXT_KEYS": "amount, order.id",
         "RATE_LIMIT_RPM": "0",
         "RATE_LIMIT_STORAGE": "memory://x",
         "CORS_ORIGIN": "https://x",
