@@ -12,7 +12,13 @@ from typer.core import TyperGroup
 from meshguard import __version__
 from meshguard.cli import missing
 
-_MODULES = {"policy": "meshguard.cli.policy", "serve": "meshguard.cli.serve"}
+_MODULES = {
+    "audit": "meshguard.cli.audit",
+    "backup": "meshguard.cli.backup",
+    "policy": "meshguard.cli.policy",
+    "restore": "meshguard.cli.restore",
+    "serve": "meshguard.cli.serve",
+}
 
 
 class _Commands(TyperGroup):

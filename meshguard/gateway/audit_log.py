@@ -23,8 +23,8 @@ from sqlalchemy import (
     union,
 )
 
-from meshguard.audit_verify import Verifier
-from meshguard.gateway.audit import entry_of
+from meshguard.audit_verify import NO_HASH, Verifier
+from meshguard.gateway.audit import entry_of, new_row
 from meshguard.gateway.audit_seals import read_heads
 from meshguard.gateway.store import audit_entries, audit_heads, audit_tombstones
 
@@ -269,6 +269,15 @@ def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[di
         _add(verifier, row)
     verifier.finish()
     return verifier, heads
+
+
+def try_to_write(connection: Connection, now: int, number: int) -> None:
+    """Write so many entries of some length that belong to no chain, and take them back."""
+    about = {"trace_id": "probe", "kind": "probe", "action": "probe", "decision": "deny", "hash": NO_HASH}
+    place = {"stream": "probe", "prev_hash": NO_HASH, "latency_ms": 0.0, "timestamp": now}
+    rows = [new_row(**about, **place, sequence=sequence, reason="-" * 1_000) for sequence in range(number)]
+    connection.execute(insert(audit_entries), rows)
+    connection.execute(delete(audit_entries).where(_entry.stream == "probe"))
 
 
 def prune(connection: Connection, before: int, now: int, seals: Seals) -> int:

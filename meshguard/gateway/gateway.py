@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway import audit_log, store
 from meshguard.gateway.audit_context import ContextKeeper
+from meshguard.gateway.audit_operations import Counts
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.clock import milliseconds
@@ -70,6 +71,7 @@ class Gateway:
         self.tokens = Tokens(settings, clock)
         self.admin_token = AdminToken(settings)
         self.seals = Seals(settings)
+        self.counts = Counts()
         self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self._limit = RateLimit(settings, clock)

@@ -42,6 +42,9 @@ def _names(name: str) -> AliasChoices:
     return AliasChoices(f"MESHGUARD_{name}", name)
 
 
+_DATABASE_URL: Any = Field(SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL"))
+
+
 class Settings(BaseSettings):
     """What a gateway can be told (docs: "Settings of the gateway").
 
@@ -83,9 +86,7 @@ class Settings(BaseSettings):
     )
     proxy_authorization: SecretStr | None = Field(None, validation_alias=_names("PROXY_AUTHORIZATION"))
     policies_dir: Path | None = Field(None, validation_alias=_names("POLICIES_DIR"))
-    database_url: SecretStr = Field(
-        SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
-    )
+    database_url: SecretStr = _DATABASE_URL
     audit_retention_days: int = Field(
         90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
     )
@@ -201,6 +202,21 @@ def load_settings(**arguments: Any) -> Settings:
         return Settings(**{name: value for name, value in arguments.items() if value is not None})
     except ValidationError as error:
         raise SettingsError([_sentence(dict(fault)) for fault in error.errors()]) from None
+
+
+class _DatabaseSettings(BaseSettings):
+    model_config = Settings.model_config
+    database_url: SecretStr = _DATABASE_URL
+
+
+def database_url() -> str:
+    """Return the setting `DATABASE_URL` alone, for commands that need no secrets.
+
+    Example:
+        >>> database_url()
+        'sqlite:///meshguard.db'
+    """
+    return _DatabaseSettings().database_url.get_secret_value()
 
 
 def _refuse_weak(secret: str) -> None:

@@ -9,7 +9,7 @@ from meshguard_api import models
 from sqlalchemy import text
 
 from meshguard import __version__
-from meshguard.gateway import store
+from meshguard.gateway import audit_log, store
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response
 from meshguard.gateway.problems import Problem
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meshguard.gateway.gateway import Gateway
 
 _CHECK_TIMEOUT = 3.0  # seconds
+_PROBED_ENTRIES = 64
 _CHECKED_FOR = 1.0  # seconds that the outcome of a check is good for
 
 
@@ -93,10 +94,14 @@ class Probe:
         await self._gateway.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
 
     async def _write(self) -> None:
-        moment = str(milliseconds(self._gateway.clock()))
+        moment = milliseconds(self._gateway.clock())
+        # Where entries found no room, the few bytes of a state may still find some.
+        entries = _PROBED_ENTRIES if self._gateway.writer.failing else 0
 
         def perform(connection: Connection) -> Change[None]:
-            store.put_state(connection, "probe", moment)
+            store.put_state(connection, "probe", str(moment))
+            if entries:
+                audit_log.try_to_write(connection, moment, entries)
             return Change(None)
 
         await self._gateway.writer.change(perform)

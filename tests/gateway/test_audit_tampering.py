@@ -65,12 +65,13 @@ def intruder(lab: Lab, tmp_path: Path) -> Any:
 
 
 def verify(lab: Lab) -> dict[str, Any]:
-    return lab.admin.get("/admin/audit/verify").json()
+    found: dict[str, Any] = lab.admin.get("/admin/audit/verify").json()
+    return found
 
 
 INSERTED = """
-INSERT INTO audit_entries (row_id, id, timestamp, trace_id, kind, action, decision, reason, latency_ms, stream,
-                           sequence, prev_hash, hash)
+INSERT INTO audit_entries (row_id, id, timestamp, trace_id, kind, action, decision, reason, latency_ms,
+                           stream, sequence, prev_hash, hash)
 SELECT row_id + {shift}, 'aud_x', timestamp, trace_id, kind, action, 'allow', reason, latency_ms, stream,
        {sequence}, hash, hash FROM audit_entries WHERE sequence = {after}
 """
