@@ -28,9 +28,9 @@ def row(number: int, chance: random.Random) -> Row:
     return new_row(
         timestamp=START + number * STEP,
         trace_id=f"trace-{number // 5}",
-        kind="decision" if chance.randrange(1_000) else "admin",
-        agent_id=f"agent_{number % 500}",
-        agent_name=f"bot {number % 500}",
+        kind="decision" if chance.randrange(50) else "admin",
+        agent_id=f"agent_{number % 100}",
+        agent_name=f"bot {number % 100}",
         trust_tier="verified",
         action=f"{'read' if number % 3 else 'write'}:object-{number % 40}",
         decision="allow" if chance.randrange(50) else "deny",

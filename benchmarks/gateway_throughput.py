@@ -2,8 +2,8 @@
 
 The gateway commits an entry for each decision to SQLite before it answers. The bare app answers a constant.
 Both run on granian with one worker; `wrk` (a Debian package) asks over 64 connections, in interleaved rounds,
-and the figures are medians over rounds. The second table is at half the gateway's rate: each request is due at
-a fixed moment, and its time counts from then, so that a stall is paid for by all that were due meanwhile.
+and the figures are medians. The second table is at half the gateway's rate: each request is due at a fixed
+moment, and its time counts from then, so that a stall is paid for by all that were due meanwhile.
 """
 
 import argparse
