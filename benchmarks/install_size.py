@@ -29,16 +29,8 @@ def main() -> None:
         venv.create(folder, with_pip=True)
         python = Path(folder) / "bin" / "python"
         before = sizes(python)
-        install = [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            f"--constraint={ROOT / 'constraints.txt'}",
-            ROOT,
-        ]
-        subprocess.run(install, check=True)
+        constraint = f"--constraint={ROOT / 'constraints.txt'}"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", constraint, str(ROOT)], check=True)
         brought = {name: size for name, size in sizes(python).items() if name not in before}
     print("| packages, the SDK included | size |\n|---:|---:|")
     print(f"| {len(brought)} | {sum(brought.values()) / 2**20:.1f} MiB |")

@@ -77,7 +77,7 @@ def test_no_traceback_shows_a_token_even_with_local_variables(
 class Stuck(httpcore.MockStream):
     """A connection on which nothing can be written."""
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         raise httpcore.WriteTimeout
 
 
