@@ -772,7 +772,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
 
         Example:
             ```python
-            result = await client.create_agent("sales-bot", trust_tier="verified", tags=["production", "sales"])
+            result = await client.create_agent("sales-bot", trust_tier="verified", tags=["sales"])
             print(result["id"])
             ```
         """

@@ -94,6 +94,8 @@ class ClientBase(Generic[AnyTransport]):
         self._transport.config = replace(self._transport.config, **changes)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_transport"):
+            return f"{type(self).__name__}(<refused settings>)"
         return f"{type(self).__name__}(gateway_url={self.gateway_url!r}, trace_id={self.trace_id!r})"
 
 
@@ -823,7 +825,7 @@ class MeshGuardClient(ClientBase[SyncTransport]):
 
         Example:
             ```python
-            result = client.create_agent("sales-bot", trust_tier="verified", tags=["production", "sales"])
+            result = client.create_agent("sales-bot", trust_tier="verified", tags=["sales"])
             print(result["id"])
             ```
         """

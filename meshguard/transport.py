@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -36,19 +37,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+Outcome = httpx.Response | Exception
 
 LONGEST_WAIT = 30.0
+USER_AGENT = f"meshguard-python/{__version__}"
 _TRY_LATER = {429, 502, 503, 504}
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
 _jittered = wait_random_exponential(multiplier=0.25, max=5)
+_url = lru_cache(maxsize=128)(httpx.URL)
 
 
 def own_http_client(config: Config) -> dict[str, Any]:
     """The arguments of the `httpx` client that is made when the user brings none; it keeps no cookies."""
     return {
         "timeout": config.timeout,
-        "headers": {"User-Agent": f"meshguard-python/{__version__}"},
+        "headers": {"User-Agent": USER_AGENT},
         "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
     }
 
@@ -86,6 +90,8 @@ class Transport(Generic[HttpClient]):
         self.config = config
         self._http: HttpClient = http_client
         self._owned = owned
+        # A request of our own client needs none of the merging of settings that takes `httpx` longest.
+        self._headers = dict(http_client.headers) if owned else None
         self._clock = clock
         self._sleep = sleep
         self._closed = False
@@ -107,21 +113,26 @@ class Transport(Generic[HttpClient]):
             )
         return self._identities[credential]
 
-    def _build(self, operation: Operation[Any]) -> httpx.Request:
+    def _build(self, operation: Operation[Any], deadline: float) -> httpx.Request:
         if self._closed or self._http.is_closed:
             raise ConfigurationError("The client is closed; make a new one.")
-        options = {**operation.request, "url": self.config.gateway_url + operation.request["url"]}
         try:
-            request: httpx.Request = self._http.build_request(**options)
+            options = {**operation.request, "url": _url(self.config.gateway_url + operation.request["url"])}
+            if self._headers is None or not isinstance(options["headers"], dict):
+                request: httpx.Request = self._http.build_request(**options)
+            else:
+                request = httpx.Request(**{**options, "headers": {**self._headers, **options["headers"]}})
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             fault = type(error).__name__
         else:
+            self._limit(request, operation, deadline)
             return request
         raise InvalidRequestError(f"The arguments can't be sent: {fault} while the request was made of them.")
 
     def _limit(self, request: httpx.Request, operation: Operation[Any], deadline: float) -> None:
         if "timeout" not in operation.request:
-            request.extensions["timeout"] = httpx.Timeout(max(0.001, deadline - self._clock())).as_dict()
+            left = max(0.001, deadline - self._clock())
+            request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
 
     def _rules(self, operation: Operation[Any], deadline: float) -> dict[str, Any]:
         def stop(state: RetryCallState) -> bool:
@@ -129,10 +140,10 @@ class Transport(Generic[HttpClient]):
             return exhausted or self._clock() + state.upcoming_sleep >= deadline
 
         return {
-            "retry": lambda state: _is_worth_repeating(state, operation),
+            "retry": lambda state: _is_worth_repeating(_outcome(state), operation),
             "wait": _wait,
             "stop": stop,
-            "retry_error_callback": _result,
+            "retry_error_callback": _outcome,
         } | ({"sleep": self._sleep} if self._sleep else {})
 
     def _generated(self, credential: Credential, shared: object) -> "AuthenticatedClient":
@@ -141,6 +152,9 @@ class Transport(Generic[HttpClient]):
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
+            prefix="Bearer" if credential == "agent" else "",
+            auth_header_name="Authorization" if credential == "agent" else "X-Admin-Token",
+            headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
             httpx_args={"auth": self.identity(credential), "transport": shared},
         )
@@ -190,20 +204,29 @@ class SyncTransport(Transport[httpx.Client]):
 
     def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
         identity = self.identity(operation.credential)
-        request = self._build(operation)
         deadline = self._clock() + self.config.timeout
+        request = self._build(operation, deadline)
+        outcome = self._try(request, identity, stream)
+        if _is_worth_repeating(outcome, operation):
+            first = [outcome]
 
-        def attempt() -> httpx.Response:
-            self._limit(request, operation, deadline)
+            def attempt() -> Outcome:
+                if first:
+                    return first.pop()
+                self._limit(request, operation, deadline)
+                return self._try(request, identity, stream)
+
+            outcome = Retrying(**self._rules(operation, deadline))(attempt)
+        return _arrived(outcome)
+
+    def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
+        try:
             response = self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
             if stream and made_by_gateway(response):
                 response.read()
-            return response
-
-        try:
-            return Retrying(**self._rules(operation, deadline))(attempt)
         except FAILURES as error:
-            raise translated(error) from error
+            return error
+        return response
 
 
 class AsyncTransport(Transport[httpx.AsyncClient]):
@@ -250,20 +273,29 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
 
     async def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
         identity = self.identity(operation.credential)
-        request = self._build(operation)
         deadline = self._clock() + self.config.timeout
+        request = self._build(operation, deadline)
+        outcome = await self._try(request, identity, stream)
+        if _is_worth_repeating(outcome, operation):
+            first = [outcome]
 
-        async def attempt() -> httpx.Response:
-            self._limit(request, operation, deadline)
+            async def attempt() -> Outcome:
+                if first:
+                    return first.pop()
+                self._limit(request, operation, deadline)
+                return await self._try(request, identity, stream)
+
+            outcome = await AsyncRetrying(**self._rules(operation, deadline))(attempt)
+        return _arrived(outcome)
+
+    async def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
+        try:
             response = await self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
             if stream and made_by_gateway(response):
                 await response.aread()
-            return response
-
-        try:
-            return await AsyncRetrying(**self._rules(operation, deadline))(attempt)
         except FAILURES as error:
-            raise translated(error) from error
+            return error
+        return response
 
 
 class _Shared(httpx.BaseTransport):
@@ -307,14 +339,16 @@ def _is_interruption(error: Exception) -> bool:
     return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.ProxyError | OSError)
 
 
-def _is_worth_repeating(state: RetryCallState, operation: Operation[Any]) -> bool:
-    outcome = _outcome(state)
+def _arrived(outcome: Outcome) -> httpx.Response:
     if isinstance(outcome, httpx.Response):
-        return (
-            operation.repeatable
-            and outcome.status_code in _TRY_LATER
-            and DECISION_HEADER not in outcome.headers
-        )
+        return outcome
+    raise translated(outcome) from outcome
+
+
+def _is_worth_repeating(outcome: Outcome, operation: Operation[Any]) -> bool:
+    if isinstance(outcome, httpx.Response):
+        later = outcome.status_code in _TRY_LATER and DECISION_HEADER not in outcome.headers
+        return later and operation.repeatable
     return isinstance(outcome, _NEVER_CONNECTED) or (operation.repeatable and _is_interruption(outcome))
 
 
@@ -324,15 +358,9 @@ def _wait(state: RetryCallState) -> float:
     return _jittered(state) if asked is None else asked
 
 
-def _outcome(state: RetryCallState) -> httpx.Response | Exception:
-    future = state.outcome
-    assert future is not None  # noqa: S101
-    return cast("Exception", future.exception()) if future.failed else future.result()
-
-
-def _result(state: RetryCallState) -> httpx.Response:
+def _outcome(state: RetryCallState) -> Outcome:
     assert state.outcome is not None  # noqa: S101
-    return cast("httpx.Response", state.outcome.result())
+    return cast("Outcome", state.outcome.result())
 
 
 def _belongs_to(error: httpx.RequestError, request: httpx.Request) -> bool:

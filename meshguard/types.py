@@ -207,8 +207,8 @@ class Health(TypedDict):
 class ProxyOptions(TypedDict, total=False):
     """What `httpx` takes for a request and the proxy passes on, with `httpx`'s meaning.
 
-    `auth` may only be None, since the gateway holds the upstream's credential, and `follow_redirects` may only
-    be False, since a redirect could lead to another host.
+    `auth` may only be None, since the gateway holds the upstream's credential, and `follow_redirects` only
+    False, since a redirect could lead to another host.
     """
 
     params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str | None
