@@ -74,6 +74,8 @@ def upstream_client(settings: Settings) -> httpx.AsyncClient:
 async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
     """Operations `proxy_get`, `proxy_post`, and so on for each method."""
     path = normalise(request.path["path"])
+    if any(not 0x21 <= byte <= 0x7E for byte in request.scope["query_string"]):  # noqa: PLR2004 - visible ASCII
+        raise invalid(Detail("/query", "percent-encode what is not visible ASCII"))
     length = _declared_length(request)
     if length is not None and length > gateway.settings.proxy_max_body:
         raise _too_large(gateway.settings)
@@ -139,8 +141,6 @@ class Forwarding:
         base = urlsplit(target)
         raw = f"{base.path.rstrip('/')}/{encode(path)}".encode()
         query = self._request.scope["query_string"]
-        if any(not 0x21 <= byte <= 0x7E for byte in query):  # noqa: PLR2004 - visible ASCII
-            raise invalid(Detail("/query", "percent-encode what is not visible ASCII"))
         has_body = self._length is not None or _is_chunked(self._request)
         if not has_body:
             self._body_read.set()
