@@ -739,7 +739,8 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
 
         Example:
             ```python
-            agent = (await client.get_agent(await client.create_agent("support-bot"))["id"])
+            created = await client.create_agent("support-bot")
+            agent = await client.get_agent(created["id"])
             print(agent.name, agent.status)
             ```
         """

@@ -792,7 +792,8 @@ class MeshGuardClient(ClientBase[SyncTransport]):
 
         Example:
             ```python
-            agent = client.get_agent(client.create_agent("support-bot")["id"])
+            created = client.create_agent("support-bot")
+            agent = client.get_agent(created["id"])
             print(agent.name, agent.status)
             ```
         """

@@ -62,7 +62,7 @@ async def upstream(_: Request) -> JSONResponse:
 
 @contract.hook
 def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> bool:
-    """Leave out paths that are percent-encoded twice: what they decode to decides whether they are refused."""
+    """Leave out paths that are percent-encoded twice: what they decode to says whether they are refused."""
     return not re.search("%[0-9A-Fa-f]{2}", str((path_parameters or {}).get("path")))
 
 
