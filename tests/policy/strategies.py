@@ -1,6 +1,6 @@
 """Policies, agents and requests that meet often: few words, all kinds of values."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 from hypothesis import strategies as st
@@ -27,9 +27,14 @@ PATTERNS = [
     "write:*:draft",
     "read*file",
     "read:filefile*",
+    "read:*:file",
+    "write:mail*mail:draft",
 ]
 PATHS = [
     "/etc/passwd",
+    "/etcetera",
+    "/var/logs/x",
+    "srv/ab",
     "/var/../etc/passwd",
     "/var/log/x.log",
     "/var/log/",
@@ -63,6 +68,8 @@ GLOBS = [
     "*/*",
     "srv/**/c.*",
     "/var/*",
+    "/*",
+    "/var/*.log",
     "**/a/**",
     "***",
     "/etc/passwd",
@@ -75,7 +82,7 @@ GLOBS = [
     "*s*/**b**",
 ]
 FOLDERS = ["/etc", "/var/log", "/var/./log/", "var", ".", "/", "srv/a", "/var//", "a/.."]
-NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
+NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 0.3, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
 TEXTS = ["", "a", "prod", "Prod", "prod-eu", "100", "é", "e\u0301", "\u202eprod", "true", "a\nb"]
 SCALARS = [*TEXTS, *NUMBERS, True, False]
 VALUES = [
@@ -98,6 +105,8 @@ VALUES = [
     float("nan"),
     float("inf"),
     Decimal("0.1"),
+    Decimal("0.1"),
+    Decimal("0.3"),
     Decimal("NaN"),
 ]
 DEEP = {"a": "a"}
@@ -108,7 +117,14 @@ WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 PATH_SUBJECTS = ["context.a", "context.a.b", "context.a.b.c", "context.z", "metadata.a", "metadata.a.b"]
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-NOWS = [NOW, NOW + timedelta(hours=5), NOW - timedelta(hours=3), NOW + timedelta(days=5, seconds=1830)]
+NOWS = [
+    NOW,
+    NOW + timedelta(hours=5),
+    NOW - timedelta(hours=3),
+    NOW + timedelta(days=5, seconds=1830),
+    datetime(2026, 1, 5, 22, 30, tzinfo=timezone(timedelta(hours=10))),
+    datetime(2026, 1, 5, 3, tzinfo=timezone(-timedelta(hours=9))),
+]
 
 
 def some(values, most=3):
@@ -215,9 +231,25 @@ def policy(name):
     )
 
 
-POLICY_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
+def _one_test_rule(subject, tests):
+    return st.fixed_dictionaries(
+        {
+            "effect": st.sampled_from(["allow", "deny"]),
+            "actions": st.just(["*"]) | some(PATTERNS),
+            "conditions": st.fixed_dictionaries({subject: tests}),
+        }
+    )
+
+
+# one test alone: nothing else hides what becomes of it
+ONE_TEST = st.sampled_from([*SUBJECTS, "resource", "context.a", "context.a.b", "time"]).flatmap(
+    lambda subject: st.lists(_one_test_rule(subject, SUBJECTS[subject]), min_size=1, max_size=2)
+)
+FOCUSED_SETS = ONE_TEST.map(lambda rules: [{"name": "focused", "rules": rules}])
+MIXED_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
     lambda count: st.tuples(*(policy(name) for name in "bca"[:count])).map(list)
 )
+POLICY_SETS = FOCUSED_SETS | MIXED_SETS
 
 
 def an_agent(random):
