@@ -171,7 +171,7 @@ TIME_TESTS = {"weekdays": some(WEEKDAYS), "after": st.sampled_from(MOMENTS)}
 BEFORE_TESTS = {"weekdays": some(WEEKDAYS), "before": st.sampled_from(MOMENTS)}
 
 
-def tests_of(kinds, depth=2):
+def kinds_of_tests(kinds, depth=2):
     """A tests object with one to three of some kinds of tests, now and then below a ``not``."""
     plain = st.fixed_dictionaries({}, optional=kinds).filter(bool)
     few = st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=2, unique=True).flatmap(
@@ -179,19 +179,19 @@ def tests_of(kinds, depth=2):
     )
     if depth == 0:
         return plain | few
-    return few | few | st.fixed_dictionaries({"not": tests_of(kinds, depth - 1)}, optional={})
+    return few | few | st.fixed_dictionaries({"not": kinds_of_tests(kinds, depth - 1)}, optional={})
 
 
-ANY_TEXT_TESTS = st.sampled_from(TEXTS) | some(TEXTS) | tests_of(TEXT_TESTS)
-ANY_VALUE_TESTS = st.sampled_from(SCALARS) | some(SCALARS) | tests_of(VALUE_TESTS)
+ANY_TEXT_TESTS = st.sampled_from(TEXTS) | some(TEXTS) | kinds_of_tests(TEXT_TESTS)
+ANY_VALUE_TESTS = st.sampled_from(SCALARS) | some(SCALARS) | kinds_of_tests(VALUE_TESTS)
 SUBJECTS = {
-    "resource": st.sampled_from(PATHS) | tests_of(TEXT_TESTS),
-    "action": tests_of(TEXT_TESTS),
+    "resource": st.sampled_from(PATHS) | kinds_of_tests(TEXT_TESTS),
+    "action": kinds_of_tests(TEXT_TESTS),
     "agentId": one_or_some(IDS),
-    "agentName": one_or_some(NAMES) | tests_of(TEXT_TESTS),
-    "tags": one_or_some(TAGS) | tests_of(TAG_TESTS),
-    "trustTier": one_or_some(TIERS) | tests_of(TIER_TESTS),
-    "time": tests_of(TIME_TESTS) | tests_of(BEFORE_TESTS),
+    "agentName": one_or_some(NAMES) | kinds_of_tests(TEXT_TESTS),
+    "tags": one_or_some(TAGS) | kinds_of_tests(TAG_TESTS),
+    "trustTier": one_or_some(TIERS) | kinds_of_tests(TIER_TESTS),
+    "time": kinds_of_tests(TIME_TESTS) | kinds_of_tests(BEFORE_TESTS),
     **dict.fromkeys(PATH_SUBJECTS, ANY_VALUE_TESTS),
 }
 
