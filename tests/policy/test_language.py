@@ -652,7 +652,7 @@ def test_untrusted_is_read_as_unverified():
         ("name: p\nrules: x\n", "/rules", 2, 8, "a list is wanted"),
         ("name: p\nname: q\nrules:\n- {effect: deny, actions: [a]}\n", "/name", 2, 1, "twice"),
         (
-            "name: p\nrules:\n- {effect: deny, actions: [a], name: x}\n- {effect: deny, actions: [a], name: x}\n",
+            "name: p\nrules:\n" + "- {effect: deny, actions: [a], name: x}\n" * 2,
             "/rules/1",
             4,
             3,
