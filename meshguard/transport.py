@@ -1,16 +1,20 @@
-"""How requests leave: one identity, one deadline over all tries, and no `httpx` exception on the way back."""
+"""How requests leave: one identity, one deadline over all tries, and no `httpx` exception on the way back.
+
+`tenacity` and the generated client are imported when they are first needed, which most programs never do.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying, wait_random_exponential
 
 from meshguard import __version__
-from meshguard.config import Config
 from meshguard.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -30,25 +34,30 @@ from meshguard.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from meshguard_api import AuthenticatedClient
+    from tenacity import RetryCallState
+
+    from meshguard.config import Config
 
 T = TypeVar("T")
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+Outcome = httpx.Response | Exception
 
 LONGEST_WAIT = 30.0
+USER_AGENT = f"meshguard-python/{__version__}"
 _TRY_LATER = {429, 502, 503, 504}
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
-_jittered = wait_random_exponential(multiplier=0.25, max=5)
+_url = lru_cache(maxsize=128)(httpx.URL)
 
 
 def own_http_client(config: Config) -> dict[str, Any]:
     """The arguments of the `httpx` client that is made when the user brings none; it keeps no cookies."""
     return {
         "timeout": config.timeout,
-        "headers": {"User-Agent": f"meshguard-python/{__version__}"},
+        "headers": {"User-Agent": USER_AGENT},
         "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
     }
 
@@ -56,11 +65,11 @@ def own_http_client(config: Config) -> dict[str, Any]:
 class Identity(httpx.Auth):
     """Puts trace id and token on a request at the last moment, so that nothing shown before holds them."""
 
-    def __init__(self, transport: "Transport[Any]", credential: Credential | None) -> None:
+    def __init__(self, transport: Transport[Any], credential: Credential | None) -> None:
         self._transport = transport
         self._credential = credential
 
-    def auth_flow(self, request: httpx.Request) -> "Generator[httpx.Request, httpx.Response, None]":
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Identify the request."""
         config = self._transport.config
         request.headers[TRACE_HEADER] = config.trace_id
@@ -86,6 +95,8 @@ class Transport(Generic[HttpClient]):
         self.config = config
         self._http: HttpClient = http_client
         self._owned = owned
+        # A request of our own client needs none of the merging of settings that takes `httpx` longest.
+        self._headers = dict(http_client.headers) if owned else None
         self._clock = clock
         self._sleep = sleep
         self._closed = False
@@ -107,21 +118,26 @@ class Transport(Generic[HttpClient]):
             )
         return self._identities[credential]
 
-    def _build(self, operation: Operation[Any]) -> httpx.Request:
+    def _build(self, operation: Operation[Any], deadline: float) -> httpx.Request:
         if self._closed or self._http.is_closed:
             raise ConfigurationError("The client is closed; make a new one.")
-        options = {**operation.request, "url": self.config.gateway_url + operation.request["url"]}
         try:
-            request: httpx.Request = self._http.build_request(**options)
+            options = {**operation.request, "url": _url(self.config.gateway_url + operation.request["url"])}
+            if self._headers is None or not isinstance(options["headers"], dict):
+                request: httpx.Request = self._http.build_request(**options)
+            else:
+                request = httpx.Request(**{**options, "headers": {**self._headers, **options["headers"]}})
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             fault = type(error).__name__
         else:
+            self._limit(request, operation, deadline)
             return request
         raise InvalidRequestError(f"The arguments can't be sent: {fault} while the request was made of them.")
 
     def _limit(self, request: httpx.Request, operation: Operation[Any], deadline: float) -> None:
         if "timeout" not in operation.request:
-            request.extensions["timeout"] = httpx.Timeout(max(0.001, deadline - self._clock())).as_dict()
+            left = max(0.001, deadline - self._clock())
+            request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
 
     def _rules(self, operation: Operation[Any], deadline: float) -> dict[str, Any]:
         def stop(state: RetryCallState) -> bool:
@@ -129,18 +145,21 @@ class Transport(Generic[HttpClient]):
             return exhausted or self._clock() + state.upcoming_sleep >= deadline
 
         return {
-            "retry": lambda state: _is_worth_repeating(state, operation),
+            "retry": lambda state: _is_worth_repeating(_outcome(state), operation),
             "wait": _wait,
             "stop": stop,
-            "retry_error_callback": _result,
+            "retry_error_callback": _outcome,
         } | ({"sleep": self._sleep} if self._sleep else {})
 
-    def _generated(self, credential: Credential, shared: object) -> "AuthenticatedClient":
-        from meshguard_api import AuthenticatedClient  # noqa: PLC0415
+    def _generated(self, credential: Credential, shared: object) -> AuthenticatedClient:
+        from meshguard_api import AuthenticatedClient
 
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
+            prefix="Bearer" if credential == "agent" else "",
+            auth_header_name="Authorization" if credential == "agent" else "X-Admin-Token",
+            headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
             httpx_args={"auth": self.identity(credential), "transport": shared},
         )
@@ -178,7 +197,7 @@ class SyncTransport(Transport[httpx.Client]):
         finally:
             response.close()
 
-    def generated(self, credential: Credential) -> "AuthenticatedClient":
+    def generated(self, credential: Credential) -> AuthenticatedClient:
         """A generated client that sends through the same connections."""
         return self._generated(credential, _Shared(self._http))
 
@@ -190,20 +209,31 @@ class SyncTransport(Transport[httpx.Client]):
 
     def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
         identity = self.identity(operation.credential)
-        request = self._build(operation)
         deadline = self._clock() + self.config.timeout
+        request = self._build(operation, deadline)
+        outcome = self._try(request, identity, stream)
+        if _is_worth_repeating(outcome, operation):
+            first = [outcome]
 
-        def attempt() -> httpx.Response:
-            self._limit(request, operation, deadline)
+            def attempt() -> Outcome:
+                if first:
+                    return first.pop()
+                self._limit(request, operation, deadline)
+                return self._try(request, identity, stream)
+
+            from tenacity import Retrying
+
+            outcome = Retrying(**self._rules(operation, deadline))(attempt)
+        return _arrived(outcome)
+
+    def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
+        try:
             response = self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
             if stream and made_by_gateway(response):
                 response.read()
-            return response
-
-        try:
-            return Retrying(**self._rules(operation, deadline))(attempt)
         except FAILURES as error:
-            raise translated(error) from error
+            return error
+        return response
 
 
 class AsyncTransport(Transport[httpx.AsyncClient]):
@@ -238,7 +268,7 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
         finally:
             await response.aclose()
 
-    def generated(self, credential: Credential) -> "AuthenticatedClient":
+    def generated(self, credential: Credential) -> AuthenticatedClient:
         """A generated client that sends through the same connections."""
         return self._generated(credential, _AsyncShared(self._http))
 
@@ -250,20 +280,31 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
 
     async def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
         identity = self.identity(operation.credential)
-        request = self._build(operation)
         deadline = self._clock() + self.config.timeout
+        request = self._build(operation, deadline)
+        outcome = await self._try(request, identity, stream)
+        if _is_worth_repeating(outcome, operation):
+            first = [outcome]
 
-        async def attempt() -> httpx.Response:
-            self._limit(request, operation, deadline)
+            async def attempt() -> Outcome:
+                if first:
+                    return first.pop()
+                self._limit(request, operation, deadline)
+                return await self._try(request, identity, stream)
+
+            from tenacity import AsyncRetrying
+
+            outcome = await AsyncRetrying(**self._rules(operation, deadline))(attempt)
+        return _arrived(outcome)
+
+    async def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
+        try:
             response = await self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
             if stream and made_by_gateway(response):
                 await response.aread()
-            return response
-
-        try:
-            return await AsyncRetrying(**self._rules(operation, deadline))(attempt)
         except FAILURES as error:
-            raise translated(error) from error
+            return error
+        return response
 
 
 class _Shared(httpx.BaseTransport):
@@ -307,32 +348,30 @@ def _is_interruption(error: Exception) -> bool:
     return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.ProxyError | OSError)
 
 
-def _is_worth_repeating(state: RetryCallState, operation: Operation[Any]) -> bool:
-    outcome = _outcome(state)
+def _arrived(outcome: Outcome) -> httpx.Response:
     if isinstance(outcome, httpx.Response):
-        return (
-            operation.repeatable
-            and outcome.status_code in _TRY_LATER
-            and DECISION_HEADER not in outcome.headers
-        )
+        return outcome
+    raise translated(outcome) from outcome
+
+
+def _is_worth_repeating(outcome: Outcome, operation: Operation[Any]) -> bool:
+    if isinstance(outcome, httpx.Response):
+        later = outcome.status_code in _TRY_LATER and DECISION_HEADER not in outcome.headers
+        return later and operation.repeatable
     return isinstance(outcome, _NEVER_CONNECTED) or (operation.repeatable and _is_interruption(outcome))
 
 
 def _wait(state: RetryCallState) -> float:
+    from tenacity import wait_random_exponential
+
     outcome = _outcome(state)
     asked = retry_after(outcome) if isinstance(outcome, httpx.Response) else None
-    return _jittered(state) if asked is None else asked
+    return wait_random_exponential(multiplier=0.25, max=5)(state) if asked is None else asked
 
 
-def _outcome(state: RetryCallState) -> httpx.Response | Exception:
-    future = state.outcome
-    assert future is not None  # noqa: S101
-    return cast("Exception", future.exception()) if future.failed else future.result()
-
-
-def _result(state: RetryCallState) -> httpx.Response:
+def _outcome(state: RetryCallState) -> Outcome:
     assert state.outcome is not None  # noqa: S101
-    return cast("httpx.Response", state.outcome.result())
+    return cast("Outcome", state.outcome.result())
 
 
 def _belongs_to(error: httpx.RequestError, request: httpx.Request) -> bool:

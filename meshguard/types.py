@@ -94,6 +94,20 @@ class ErrorDetail(TypedDict):
     message: str
 
 
+class AgentFields(TypedDict):
+    """An agent as it is on the wire."""
+
+    id: str
+    name: str
+    trustTier: str
+    tags: NotRequired[list[str] | None]
+    orgId: NotRequired[str | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    status: NotRequired[str | None]
+    createdAt: NotRequired[str | None]
+    updatedAt: NotRequired[str | None]
+
+
 class CreatedAgent(TypedDict):
     """The new agent and its token, which the gateway shows this once."""
 
@@ -207,8 +221,8 @@ class Health(TypedDict):
 class ProxyOptions(TypedDict, total=False):
     """What `httpx` takes for a request and the proxy passes on, with `httpx`'s meaning.
 
-    `auth` may only be None, since the gateway holds the upstream's credential, and `follow_redirects` may only
-    be False, since a redirect could lead to another host.
+    `auth` may only be None, since the gateway holds the upstream's credential, and `follow_redirects` only
+    False, since a redirect could lead to another host.
     """
 
     params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str | None

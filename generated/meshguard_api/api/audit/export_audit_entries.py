@@ -1,7 +1,6 @@
 import datetime
 from http import HTTPStatus
-from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -16,7 +15,7 @@ from ...models.export_audit_entries_kind import (
 )
 from ...models.invalid_request_error import InvalidRequestError
 from ...models.rate_limit_error import RateLimitError
-from ...types import UNSET, File, Response, Unset
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -81,10 +80,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Error | InvalidRequestError | RateLimitError | None:
     if response.status_code == 200:
-        response_200 = File(payload=BytesIO(response.content))
-
+        response_200 = cast(Any, response.content)
         return response_200
 
     if response.status_code == 400:
@@ -120,7 +118,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Error | InvalidRequestError | RateLimitError]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -141,7 +139,7 @@ def sync_detailed(
     from_: datetime.datetime | Unset = UNSET,
     to: datetime.datetime | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Error | InvalidRequestError | RateLimitError]:
     """Audit entries as newline-delimited JSON, oldest first
 
      Streamed, so that a log of any size passes through a constant amount of memory.
@@ -162,7 +160,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | File | InvalidRequestError | RateLimitError]
+        Response[Any | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
@@ -196,7 +194,7 @@ def sync(
     from_: datetime.datetime | Unset = UNSET,
     to: datetime.datetime | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Error | InvalidRequestError | RateLimitError | None:
     """Audit entries as newline-delimited JSON, oldest first
 
      Streamed, so that a log of any size passes through a constant amount of memory.
@@ -217,7 +215,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | File | InvalidRequestError | RateLimitError
+        Any | Error | InvalidRequestError | RateLimitError
     """
 
     return sync_detailed(
@@ -246,7 +244,7 @@ async def asyncio_detailed(
     from_: datetime.datetime | Unset = UNSET,
     to: datetime.datetime | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Error | InvalidRequestError | RateLimitError]:
     """Audit entries as newline-delimited JSON, oldest first
 
      Streamed, so that a log of any size passes through a constant amount of memory.
@@ -267,7 +265,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | File | InvalidRequestError | RateLimitError]
+        Response[Any | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
@@ -299,7 +297,7 @@ async def asyncio(
     from_: datetime.datetime | Unset = UNSET,
     to: datetime.datetime | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Error | InvalidRequestError | RateLimitError | None:
     """Audit entries as newline-delimited JSON, oldest first
 
      Streamed, so that a log of any size passes through a constant amount of memory.
@@ -320,7 +318,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | File | InvalidRequestError | RateLimitError
+        Any | Error | InvalidRequestError | RateLimitError
     """
 
     return (

@@ -10,13 +10,13 @@ from ...models.error import Error
 from ...models.invalid_request_error import InvalidRequestError
 from ...models.policy import Policy
 from ...models.rate_limit_error import RateLimitError
-from ...types import UNSET, File, Response, Unset
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     name: str,
     *,
-    body: Policy | File | Unset = UNSET,
+    body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -33,10 +33,11 @@ def _get_kwargs(
     if isinstance(body, Policy):
         _kwargs["json"] = body.to_dict()
 
-        headers["Content-Type"] = "application/json"
-    if isinstance(body, File):
-        _kwargs["content"] = body.payload
         headers["Content-Type"] = "application/yaml"
+    if isinstance(body, Policy):
+        _kwargs["json"] = body.to_dict()
+
+        headers["Content-Type"] = "application/json"
 
     _kwargs["headers"] = headers
     return _kwargs
@@ -111,7 +112,7 @@ def sync_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: Policy | File | Unset = UNSET,
+    body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
     """Put a policy in force
@@ -126,7 +127,7 @@ def sync_detailed(
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
-        body (File): The same, as YAML 1.2 text of at most 1 MiB.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -153,7 +154,7 @@ def sync(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: Policy | File | Unset = UNSET,
+    body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | Policy | RateLimitError | None:
     """Put a policy in force
@@ -168,7 +169,7 @@ def sync(
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
-        body (File): The same, as YAML 1.2 text of at most 1 MiB.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -190,7 +191,7 @@ async def asyncio_detailed(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: Policy | File | Unset = UNSET,
+    body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
     """Put a policy in force
@@ -205,7 +206,7 @@ async def asyncio_detailed(
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
-        body (File): The same, as YAML 1.2 text of at most 1 MiB.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -230,7 +231,7 @@ async def asyncio(
     name: str,
     *,
     client: AuthenticatedClient,
-    body: Policy | File | Unset = UNSET,
+    body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | Policy | RateLimitError | None:
     """Put a policy in force
@@ -245,7 +246,7 @@ async def asyncio(
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
-        body (File): The same, as YAML 1.2 text of at most 1 MiB.
+        body (Policy): What agents may do. A policy is in force whole or not at all.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

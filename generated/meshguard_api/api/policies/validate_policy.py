@@ -10,12 +10,12 @@ from ...models.invalid_request_error import InvalidRequestError
 from ...models.policy_document import PolicyDocument
 from ...models.policy_validation import PolicyValidation
 from ...models.rate_limit_error import RateLimitError
-from ...types import UNSET, File, Response, Unset
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     *,
-    body: PolicyDocument | File | Unset = UNSET,
+    body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
@@ -30,10 +30,11 @@ def _get_kwargs(
     if isinstance(body, PolicyDocument):
         _kwargs["json"] = body.to_dict()
 
-        headers["Content-Type"] = "application/json"
-    if isinstance(body, File):
-        _kwargs["content"] = body.payload
         headers["Content-Type"] = "application/yaml"
+    if isinstance(body, PolicyDocument):
+        _kwargs["json"] = body.to_dict()
+
+        headers["Content-Type"] = "application/json"
 
     _kwargs["headers"] = headers
     return _kwargs
@@ -97,7 +98,7 @@ def _build_response(
 def sync_detailed(
     *,
     client: AuthenticatedClient,
-    body: PolicyDocument | File | Unset = UNSET,
+    body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | PolicyValidation | RateLimitError]:
     """Find the faults of a policy without applying it
@@ -109,7 +110,7 @@ def sync_detailed(
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
-        body (File): What is meant as a policy, as YAML text of at most 1 MiB.
+        body (PolicyDocument): What is meant as a policy, sound or not.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -134,7 +135,7 @@ def sync_detailed(
 def sync(
     *,
     client: AuthenticatedClient,
-    body: PolicyDocument | File | Unset = UNSET,
+    body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | PolicyValidation | RateLimitError | None:
     """Find the faults of a policy without applying it
@@ -146,7 +147,7 @@ def sync(
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
-        body (File): What is meant as a policy, as YAML text of at most 1 MiB.
+        body (PolicyDocument): What is meant as a policy, sound or not.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -166,7 +167,7 @@ def sync(
 async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
-    body: PolicyDocument | File | Unset = UNSET,
+    body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | PolicyValidation | RateLimitError]:
     """Find the faults of a policy without applying it
@@ -178,7 +179,7 @@ async def asyncio_detailed(
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
-        body (File): What is meant as a policy, as YAML text of at most 1 MiB.
+        body (PolicyDocument): What is meant as a policy, sound or not.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -201,7 +202,7 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: AuthenticatedClient,
-    body: PolicyDocument | File | Unset = UNSET,
+    body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | PolicyValidation | RateLimitError | None:
     """Find the faults of a policy without applying it
@@ -213,7 +214,7 @@ async def asyncio(
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
-        body (File): What is meant as a policy, as YAML text of at most 1 MiB.
+        body (PolicyDocument): What is meant as a policy, sound or not.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

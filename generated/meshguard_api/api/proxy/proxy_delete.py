@@ -1,6 +1,5 @@
 from http import HTTPStatus
-from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -11,7 +10,7 @@ from ...models.denial import Denial
 from ...models.error import Error
 from ...models.invalid_request_error import InvalidRequestError
 from ...models.rate_limit_error import RateLimitError
-from ...types import UNSET, File, Response, Unset
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -44,10 +43,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Denial | Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     if response.status_code == 200:
-        response_200 = File(payload=BytesIO(response.content))
-
+        response_200 = cast(Any, response.content)
         return response_200
 
     if response.status_code == 400:
@@ -103,7 +101,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Denial | Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -119,7 +117,7 @@ def sync_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Denial | Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Delete at the upstream
 
      The rules of `proxy_get` hold.
@@ -137,7 +135,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Denial | Error | File | InvalidRequestError | RateLimitError]
+        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
@@ -161,7 +159,7 @@ def sync(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Denial | Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Delete at the upstream
 
      The rules of `proxy_get` hold.
@@ -179,7 +177,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Denial | Error | File | InvalidRequestError | RateLimitError
+        Any | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return sync_detailed(
@@ -198,7 +196,7 @@ async def asyncio_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Denial | Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Delete at the upstream
 
      The rules of `proxy_get` hold.
@@ -216,7 +214,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Denial | Error | File | InvalidRequestError | RateLimitError]
+        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
@@ -238,7 +236,7 @@ async def asyncio(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Denial | Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Delete at the upstream
 
      The rules of `proxy_get` hold.
@@ -256,7 +254,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Denial | Error | File | InvalidRequestError | RateLimitError
+        Any | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return (

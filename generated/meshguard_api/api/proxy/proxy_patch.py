@@ -1,6 +1,5 @@
 from http import HTTPStatus
-from io import BytesIO
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -54,10 +53,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Denial | Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     if response.status_code == 200:
-        response_200 = File(payload=BytesIO(response.content))
-
+        response_200 = cast(Any, response.content)
         return response_200
 
     if response.status_code == 400:
@@ -113,7 +111,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Denial | Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -130,7 +128,7 @@ def sync_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Denial | Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
@@ -150,7 +148,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Denial | Error | File | InvalidRequestError | RateLimitError]
+        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
@@ -176,7 +174,7 @@ def sync(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Denial | Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
@@ -196,7 +194,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Denial | Error | File | InvalidRequestError | RateLimitError
+        Any | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return sync_detailed(
@@ -217,7 +215,7 @@ async def asyncio_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Denial | Error | File | InvalidRequestError | RateLimitError]:
+) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
@@ -237,7 +235,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Denial | Error | File | InvalidRequestError | RateLimitError]
+        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
@@ -261,7 +259,7 @@ async def asyncio(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Denial | Error | File | InvalidRequestError | RateLimitError | None:
+) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
@@ -281,7 +279,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Denial | Error | File | InvalidRequestError | RateLimitError
+        Any | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return (

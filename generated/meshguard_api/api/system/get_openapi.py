@@ -1,6 +1,5 @@
 from http import HTTPStatus
-from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -8,7 +7,7 @@ from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.error import Error
 from ...models.invalid_request_error import InvalidRequestError
-from ...types import UNSET, File, Response, Unset
+from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
@@ -30,10 +29,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Error | File | InvalidRequestError | None:
+) -> Any | Error | InvalidRequestError | None:
     if response.status_code == 200:
-        response_200 = File(payload=BytesIO(response.content))
-
+        response_200 = cast(Any, response.content)
         return response_200
 
     if response.status_code == 400:
@@ -54,7 +52,7 @@ def _parse_response(
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Error | File | InvalidRequestError]:
+) -> Response[Any | Error | InvalidRequestError]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -67,7 +65,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Error | File | InvalidRequestError]:
+) -> Response[Any | Error | InvalidRequestError]:
     """This document, byte for byte
 
     Args:
@@ -78,7 +76,7 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | File | InvalidRequestError]
+        Response[Any | Error | InvalidRequestError]
     """
 
     kwargs = _get_kwargs(
@@ -96,7 +94,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Error | File | InvalidRequestError | None:
+) -> Any | Error | InvalidRequestError | None:
     """This document, byte for byte
 
     Args:
@@ -107,7 +105,7 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | File | InvalidRequestError
+        Any | Error | InvalidRequestError
     """
 
     return sync_detailed(
@@ -120,7 +118,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Response[Error | File | InvalidRequestError]:
+) -> Response[Any | Error | InvalidRequestError]:
     """This document, byte for byte
 
     Args:
@@ -131,7 +129,7 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Error | File | InvalidRequestError]
+        Response[Any | Error | InvalidRequestError]
     """
 
     kwargs = _get_kwargs(
@@ -147,7 +145,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
-) -> Error | File | InvalidRequestError | None:
+) -> Any | Error | InvalidRequestError | None:
     """This document, byte for byte
 
     Args:
@@ -158,7 +156,7 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Error | File | InvalidRequestError
+        Any | Error | InvalidRequestError
     """
 
     return (

@@ -1,0 +1,117 @@
+"""The gateway under schemathesis: every operation, all checks, from the ASGI app with its real store.
+
+Positive and negative data are made from the contract. No check is off; hooks leave out the few cases about
+which a schema can't say whether they are valid, and say why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from meshguard.gateway import app
+from tests.environments import ROOT
+from tests.support import ADMIN_TOKEN, gateway_settings, running_app
+
+EXAMPLES = 100
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+POLICY = "{name: everything, rules: [{name: everything, effect: allow, actions: ['*']}]}"
+
+
+class Gateway:
+    """The gateway under test, which exists only once a test runs; the schema is read before."""
+
+    application: Any = None
+    token = ""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.application(scope, receive, send)
+
+
+gateway = Gateway()
+contract = schemathesis.openapi.from_path(ROOT / "openapi.yaml")
+contract.app = gateway
+
+
+@contract.auth()
+class Credentials:
+    """The credential that the operation declares."""
+
+    def get(self, case: Any, _: schemathesis.AuthContext) -> dict[str, str]:
+        security = case.operation.definition.raw.get("security", [])
+        if {"adminToken": []} in security:
+            return {"X-Admin-Token": ADMIN_TOKEN}
+        return {"Authorization": f"Bearer {gateway.token}"} if security else {}
+
+    def set(self, case: Any, data: dict[str, str], _: schemathesis.AuthContext) -> None:
+        case.headers.update(data)
+
+
+async def upstream(_: Request) -> JSONResponse:
+    return JSONResponse({"upstream": True})
+
+
+@contract.hook
+def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> bool:
+    """Leave out paths that are percent-encoded twice: what they decode to says whether they are refused."""
+    return not re.search("%[0-9A-Fa-f]{2}", str((path_parameters or {}).get("path")))
+
+
+@contract.hook
+def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
+    """Leave out YAML texts that are no object at `validate_policy`: its answer, not its status, says so."""
+    return not (
+        case.operation.definition.raw["operationId"] == "validate_policy"
+        and case.media_type == "application/yaml"
+        and not isinstance(case.body, dict)
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("gateway")
+    (folder / "policies").mkdir()
+    (folder / "policies" / "everything.yaml").write_text(POLICY)
+    with running_app(Starlette(routes=[Route("/{path:path}", upstream, methods=METHODS)])) as target:
+        settings = gateway_settings(
+            folder,
+            policies_dir=folder / "policies",
+            proxy_target=target,
+            rate_limit_rpm=0,
+            metrics_enabled=True,
+        )
+        gateway.application = app(settings)
+        case = contract["/admin/agents"]["POST"].Case(
+            body={"name": "schemathesis"},
+            headers={"X-Admin-Token": ADMIN_TOKEN},
+            media_type="application/json",
+        )
+        gateway.token = case.call().json()["token"]
+        yield
+
+
+@contract.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_operation_holds_the_contract(case: Any) -> None:
+    case.call_and_validate()
+
+
+def test_sequences_of_operations_along_the_links_hold_the_contract() -> None:
+    machine = contract.as_state_machine()
+    machine.run(
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=8,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+    )
