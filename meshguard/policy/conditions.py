@@ -321,7 +321,7 @@ _PLAIN_FINDERS: dict[str, Find] = {
     "trustTier": lambda facts: facts.agent.trust_tier,
     "agentId": lambda facts: facts.agent.id,
     "agentName": lambda facts: facts.agent.name,
-    "time": Facts.utc,
+    "time": lambda facts: facts.utc(),
 }
 
 

@@ -64,7 +64,7 @@ class _Reader:
         if match := _WORD.match(self._text, self._at):
             self._at = match.end()
             return Node(_WORDS[match.group()], line=line, column=column)
-        raise self._refusal("a JSON value is expected here")
+        raise self._refusal("a JSON value is expected here (text in double quotes, a finite number, …)")
 
     def _items(self, depth: int) -> tuple[Node, ...]:
         self._at += 1

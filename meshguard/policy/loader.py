@@ -27,7 +27,8 @@ def load_policy(source: str | bytes | Mapping[str, object], *, file: str | None 
 
     Args:
         source: YAML 1.2 or JSON, as text or UTF-8 bytes of at most 1 MiB; or a parsed JSON object.
-        file: A name for the source in faults; one that ends in ``.json`` makes it JSON alone.
+        file: A name for the source in faults. One that ends in ``.json`` makes it JSON, as does a text that
+            begins like a JSON object, with ``{"``.
 
     Returns:
         The policy, whole.
@@ -136,14 +137,4 @@ def _encoded_size(text: str) -> int:
 
 
 def _parse(text: str, *, is_json: bool) -> Node:
-    if is_json:
-        return read_json(text)
-    if not _LOOKS_LIKE_JSON.match(text):
-        return read_yaml(text)
-    try:
-        return read_json(text)
-    except PolicyLoadError as not_json:
-        try:
-            return read_yaml(text)
-        except PolicyLoadError:
-            raise not_json from None
+    return read_json(text) if is_json or _LOOKS_LIKE_JSON.match(text) else read_yaml(text)

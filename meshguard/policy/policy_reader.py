@@ -159,7 +159,7 @@ def _kind(node: Node) -> str:
 
 
 def _quoting_hint(node: Node, wanted: str) -> str:
-    return ': put it in quotes, as in `"1.0"`' if wanted == "a text" and node.value not in {None, ""} else ""
+    return ": put it in quotes" if wanted == "a text" and node.value is not None else ""
 
 
 class _PolicyReader:

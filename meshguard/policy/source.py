@@ -61,11 +61,8 @@ class Budget:
         """
         self._left -= 1
         if self._left < 0:
-            raise refusal(
-                f"more than {self._limit:,} keys and values: split the policy in several, or write YAML as JSON",
-                line,
-                column,
-            )
+            advice = "split the policy in several, or write YAML as JSON"
+            raise refusal(f"more than {self._limit:,} keys and values: {advice}", line, column)
         if depth > MAX_DEPTH:
             raise refusal(f"nested more than {MAX_DEPTH} deep", line, column)
 
