@@ -112,13 +112,16 @@ def _tree(source: str | bytes | Mapping[str, object], file: str | None) -> Node:
     return from_json_value(source) if isinstance(source, Mapping) else read_text(source, file)
 
 
-def read_text(source: str | bytes, file: str | None) -> Node:
-    """Return the tree of a YAML or JSON text.
+def read_text(source: str | bytes, file: str | None, *, values: int | None = None) -> Node:
+    """Return the tree of a YAML or JSON text; of at most so many keys and values, when not those of a policy.
 
     Raises:
         PolicyLoadError: It is neither, or is too large.
     """
-    return _parse(_decoded(source), is_json=file is not None and file.endswith(".json"))
+    text = _decoded(source)
+    is_json = _LOOKS_LIKE_JSON.match(text) or (file is not None and file.endswith(".json"))
+    limits = {} if values is None else {"values": values}
+    return read_json(text, **limits) if is_json else read_yaml(text, **limits)
 
 
 def _decoded(source: str | bytes) -> str:
@@ -134,7 +137,3 @@ def _decoded(source: str | bytes) -> str:
 
 def _encoded_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _parse(text: str, *, is_json: bool) -> Node:
-    return read_json(text) if is_json or _LOOKS_LIKE_JSON.match(text) else read_yaml(text)

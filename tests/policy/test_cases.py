@@ -63,6 +63,11 @@ def test_a_context_is_any_json_object():
     assert load_cases(text).cases[0].request.context == {"a": [1, {"b": None}], "c": 0.5}
 
 
+def test_a_file_of_cases_may_be_longer_than_a_policy():
+    text = "- {name: n, agent: {tags: [a]}, action: a, expect: deny}\n" * 1_000
+    assert len(load_cases(text).cases) == 1_000
+
+
 @pytest.mark.parametrize(
     ("text", "path", "message"),
     [
