@@ -1,8 +1,8 @@
 """The gateway under schemathesis: every operation, all checks, from the ASGI app with its real store.
 
-Positive and negative data are made from the contract. Hooks leave out the few cases about which a schema can't
-say whether they are valid, and say why. One check is off for `get_agent`: "use after free" takes a DELETE for the
-end of a resource, but a revoked agent's record stays.
+Positive and negative data are made from the contract. Hooks leave out the few cases about which a schema
+can't say whether they are valid, and say why. One check is off for `get_agent`: "use after free" takes a
+DELETE for the end of a resource, but a revoked agent's record stays.
 """
 
 from __future__ import annotations
