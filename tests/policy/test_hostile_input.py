@@ -292,6 +292,7 @@ HOSTILE_CONTEXTS = {
     "a set": {"a": {1}},
     "bytes": {"a": b"1"},
     "another object": {"a": object()},
+    "keys that are no text": {"a": None, 1: 2, None: 3},
 }
 TESTS = [
     {"equals": 1},

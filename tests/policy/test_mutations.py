@@ -113,7 +113,7 @@ MISTAKES = {
         conditions, "_path_finder", "value if next(found, missing) is missing else", "value if True else"
     ),
     "a context of any depth is looked into": Mistake(
-        conditions, "_path_finder", "if problem := facts.size_problem(root):", "if problem := None:"
+        conditions, "_field_finder", "if problem := facts.size_problem(root):", "if problem := None:"
     ),
     "a value of another type is only different": Mistake(
         values, "comparable", "return mismatch(value, kind)", 'return "" if kind == "text" else 0', conditions
