@@ -1,6 +1,9 @@
+from __future__ import annotations
+
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -28,18 +31,18 @@ ONLY_THE_LOADER = (
 
 
 @cache
-def policy_schema():
+def policy_schema() -> jsonschema_rs.Draft202012Validator:
     schemas = YAML(typ="safe", pure=True).load(ROOT / "openapi.yaml")["components"]["schemas"]
     root = {"$ref": "#/components/schemas/Policy", "components": {"schemas": schemas}}
     return jsonschema_rs.Draft202012Validator(root)
 
 
-def test_the_whole_policy_is_valid_for_both():
+def test_the_whole_policy_is_valid_for_both() -> None:
     assert policy_schema().is_valid(WHOLE)
     assert faults_of(WHOLE) is None
 
 
-def test_the_loader_and_the_schema_agree_on_every_variant_of_the_whole_policy():
+def test_the_loader_and_the_schema_agree_on_every_variant_of_the_whole_policy() -> None:
     disagreements = []
     for value, what in variants():
         faults = faults_of(value) or ()
@@ -51,12 +54,12 @@ def test_the_loader_and_the_schema_agree_on_every_variant_of_the_whole_policy():
 
 
 @given(policy("p"))
-def test_what_the_loader_takes_the_schema_takes_too(value):
+def test_what_the_loader_takes_the_schema_takes_too(value: dict[str, Any]) -> None:
     assert policy_schema().is_valid(value)
     assert policy_schema().is_valid(load_policy(value).to_dict())
 
 
-EXCEPTIONS = {
+EXCEPTIONS: dict[str, dict[str, Any]] = {
     "is the name of rule": {
         "rules": [
             {"effect": "deny", "actions": ["a"], "name": "rule 2"},
@@ -93,7 +96,7 @@ EXCEPTIONS = {
 
 
 @pytest.mark.parametrize("message", EXCEPTIONS)
-def test_what_json_schema_cannot_say_the_loader_refuses(message):
+def test_what_json_schema_cannot_say_the_loader_refuses(message: str) -> None:
     value = {"name": "p", **EXCEPTIONS[message]}
     assert any(message in fault.message for fault in faults_of(value) or ())
     if message != "digits":
