@@ -1,10 +1,7 @@
 """How long one decision takes, by number of rules, beside other engines with equivalent rules.
 
-    python -m pip install -e ".[cli]" agent-governance-toolkit-core cedarpy pycasbin
-    python benchmarks/policy_engine.py
-
 Each rule allows one action of its own; the request is for the last one. "condition" adds one condition on an
-amount to every rule. Engines that are not installed are left out. Prints a Markdown table.
+amount to every rule. `scripts/bench policy_engine` installs the other engines. Prints a Markdown table.
 """
 
 import argparse
