@@ -88,13 +88,11 @@ def _answer(connection: socket.socket) -> None:
 
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     """Seconds a call, by candidate and round."""
+    published = environment("published", "meshguard==0.1.2", constrained=False)
     candidates = {
         "`httpx.Client.get(...).json()`": (sys.executable, BARE),
         "`MeshGuardClient.check`": (sys.executable, CLIENT),
-        "the same of `meshguard==0.1.2`": (
-            str(environment("published", "meshguard==0.1.2", constrained=False)),
-            CLIENT,
-        ),
+        "the same of `meshguard==0.1.2`": (str(published), CLIENT),
     }
     server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
     assert server.stdout
