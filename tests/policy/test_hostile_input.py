@@ -1,5 +1,4 @@
 import json
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -8,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshguard.policy import Agent, InvalidRequest, PolicyEngine, PolicyLoadError, Request, load_policy
+from tests.policy.comparison import within_time
 from tests.policy.corpus import faults_of
 from tests.policy.strategies import GLOBS, NOW
 
-HANG = 0.1
 AGENT = Agent("agent_1", "helper", "verified", ["support"])
 
 
@@ -25,19 +24,6 @@ def value(text):
 
 def condition_of(text):
     return load_policy(value(text)).rules[0].conditions.parts[0].tests[0]
-
-
-def within_time(call):
-    """The result of a call, which takes less processor time than would be noticed as a hang."""
-    fastest = float("inf")
-    for _ in range(5):
-        start = time.process_time()
-        result = call()
-        fastest = min(fastest, time.process_time() - start)
-        if fastest < HANG:
-            break
-    assert fastest < HANG
-    return result
 
 
 def assert_loads_or_is_refused(source):

@@ -147,7 +147,9 @@ def finds_a_difference():
     if first_pattern_difference() or first_test_difference():
         return True
     try:
-        find(SITUATIONS, lambda situation: first_difference(*situation) is not None, settings=SEARCH)
+        find(
+            SITUATIONS, lambda situation: first_difference(*situation, pairs=60) is not None, settings=SEARCH
+        )
     except NoSuchExample:
         return False
     return True
