@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from meshguard.policy import Agent, PolicyEngine, Request, load_policy, render_explanation
 from meshguard.policy.change import Situation
+from tests.policy.comparison import within_time
 from tests.policy.strategies import NOW, POLICY_SETS, a_request, an_agent
 
 AGENT = Agent("agent_1", "helper", "verified", ["support"])
@@ -184,6 +185,17 @@ def test_what_was_seen_is_cut_to_size() -> None:
     }
     told = explain(rule("deny", {"context.a": "x"}), context=context)
     assert len(json.dumps(told)) < 10_000
+
+
+def test_an_explanation_of_a_large_request_takes_no_longer_than_is_noticed() -> None:
+    conditions = [{f"context.k{number}": {"lte": 1}} for number in range(50)]
+    engine = PolicyEngine([load_policy(rule("allow", {"all": conditions}))])
+    request = Request("a", None, {f"k{number}": 5 for number in range(9_900)})
+
+    def explain_it() -> dict[str, Any] | None:
+        return engine.decide(AGENT, request, now=NOW, explain=True).explanation
+
+    assert "change" not in (within_time(explain_it) or {})
 
 
 def test_what_was_seen_can_be_written_as_json_whatever_it_is() -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,12 +21,10 @@ from meshguard.policy import (
     Test,
     load_policy,
 )
+from tests.policy.comparison import within_time
 from tests.policy.corpus import faults_of, first_test
 from tests.policy.strategies import GLOBS, NOW
 
-Result = TypeVar("Result")
-
-HANG = 0.1
 AGENT = Agent("agent_1", "helper", "verified", ["support"])
 
 
@@ -41,19 +38,6 @@ def value(text: str) -> str:
 
 def condition_of(text: str) -> Test:
     return first_test(load_policy(value(text)))
-
-
-def within_time(call: Callable[[], Result]) -> Result:
-    """The result of a call, which takes less processor time than would be noticed as a hang."""
-    fastest = float("inf")
-    for _ in range(5):
-        start = time.process_time()
-        result = call()
-        fastest = min(fastest, time.process_time() - start)
-        if fastest < HANG:
-            break
-    assert fastest < HANG
-    return result
 
 
 def assert_loads_or_is_refused(source: str | bytes | Mapping[str, object]) -> None:

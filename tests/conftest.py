@@ -9,7 +9,7 @@ _CALM: dict[str, Any] = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 
-settings.register_profile("policy", max_examples=200, derandomize=True, database=None, **_CALM)
-settings.register_profile("nightly", max_examples=2_000, **_CALM)
+settings.register_profile("normal", max_examples=100, derandomize=True, database=None, **_CALM)
+settings.register_profile("nightly", max_examples=1_000, **_CALM)
 if settings.get_current_profile_name() == "default":
-    settings.load_profile("policy")
+    settings.load_profile("normal")
