@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from meshguard_api import models
 from sqlalchemy import text
 
-from meshguard import __version__
 from meshguard.gateway import audit_log, store
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from meshguard.gateway.gateway import Gateway
 
+VERSION = version("meshguard")
 _CHECK_TIMEOUT = 3.0  # seconds
 _PROBED_ENTRIES = 64
 _CHECKED_FOR = 1.0  # seconds that the outcome of a check is good for
@@ -29,7 +30,7 @@ _CHECKED_FOR = 1.0  # seconds that the outcome of a check is good for
 
 async def get_gateway_info(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_gateway_info`."""
-    info = models.GatewayInfo("meshguard", __version__, gateway.settings.mode, "/openapi.yaml")
+    info = models.GatewayInfo("meshguard", VERSION, gateway.settings.mode, "/openapi.yaml")
     return json_response(info.to_dict())
 
 
@@ -52,7 +53,7 @@ async def get_health(gateway: Gateway, _request: Request) -> Response:
     body = models.Health(
         status="healthy" if healthy else "unhealthy",
         timestamp=timestamp(milliseconds(gateway.clock())),
-        version=__version__,
+        version=VERSION,
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
         checks=models.HealthChecks(database, _policies(gateway), audit),
@@ -95,13 +96,12 @@ class Probe:
 
     async def _write(self) -> None:
         moment = milliseconds(self._gateway.clock())
-        # Where entries found no room, the few bytes of a state may still find some.
-        entries = _PROBED_ENTRIES if self._gateway.writer.failing else 0
+        # Where entries found no room, a single one may still find some.
+        entries = _PROBED_ENTRIES if self._gateway.writer.failing else 1
 
         def perform(connection: Connection) -> Change[None]:
             store.put_state(connection, "probe", str(moment))
-            if entries:
-                audit_log.try_to_write(connection, moment, entries)
+            audit_log.try_to_write(connection, moment, entries)
             return Change(None)
 
         await self._gateway.writer.change(perform)

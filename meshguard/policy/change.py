@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from meshguard.policy.conditions import Facts, compile_test, test_label
 from meshguard.policy.model import Conditions, Scalar, SubjectTests, Test
 from meshguard.policy.moments import read_moment
 from meshguard.policy.request import Agent, InvalidRequest, Request
-from meshguard.policy.values import shown
+from meshguard.policy.values import shown, walk
 from meshguard.policy.vocabulary import TIERS
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from meshguard.policy.model import AppliesTo
 
-MAX_TRIES = 400
-MAX_VALUES = 40
+MAX_TRIES = 200
+FEW_TRIES = 8
+FEW_VALUES = 500
+MAX_VALUES = 12
 
 _AGENT_FIELDS = {"agentId": "id", "agentName": "name"}
 
@@ -67,8 +69,14 @@ def smallest_change(
     Returns:
         The first change that works (language page, "Explanation").
     """
-    tried = islice(_changes(situation, conditions, audiences), MAX_TRIES)
+    tried = islice(_changes(situation, conditions, audiences), _tries(situation))
     return next((change for change in tried if is_turned(change.situation)), None)
+
+
+def _tries(situation: Situation) -> int:
+    """Return how many changes may be tried: few when each try looks through much."""
+    values = walk([situation.request.context, situation.agent.metadata])
+    return MAX_TRIES if sum(1 for _ in islice(values, FEW_VALUES + 1)) <= FEW_VALUES else FEW_TRIES
 
 
 def _changes(
@@ -81,7 +89,8 @@ def _changes(
         elif subject == "trustTier":
             yield from _tier_changes(situation)
         else:
-            operands = (operand for name, other in tests if name == subject for operand in _operands(other))
+            others = (operand for name, other in tests if name == subject for operand in _operands(other))
+            operands = dict.fromkeys(chain(_operands(test), others))
             yield from _value_changes(situation, subject, test, list(islice(operands, MAX_VALUES)))
     for applies in audiences:
         yield from _tag_changes(situation, applies.tags or ())
