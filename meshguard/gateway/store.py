@@ -40,7 +40,7 @@ _PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
-    "cache_size = -32768",  # KiB: the upper pages of the indexes
+    "cache_size = -8192",  # KiB: the upper pages of the indexes
     "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
 )
 
