@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, insert, update
 
 from meshguard.gateway.audit import Chain, Row
 from meshguard.gateway.problems import Problem, unavailable
-from meshguard.gateway.store import audit_entries, audit_heads, next_number
+from meshguard.gateway.store import audit_heads, insert_entries, next_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +162,7 @@ class Writer:
             return self._chain
         begun = self._chain.number
         chain = self._chain.extend(rows, begun or next_number(connection, "chains"))
-        connection.execute(insert(audit_entries), rows)
+        insert_entries(connection, rows)
         end = {"count": chain.count, "hash": chain.hash, "signature": self._seals.sign_head(chain)}
         if begun:
             connection.execute(update(audit_heads).where(audit_heads.c.stream == chain.stream).values(**end))
