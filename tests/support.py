@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -80,10 +80,16 @@ def running_app(application: Any, **options: Any) -> Iterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        application, log_level="error", log_config=None, ws="none", lifespan="on", **options
+        application,
+        log_level="error",
+        log_config=None,
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,
+        **options,
     )
     server = _Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread = threading.Thread(target=server.run_quietly, args=([listener],), daemon=True)
     thread.start()
     try:
         if not server.ready.wait(20) or not server.started:
@@ -99,6 +105,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+
+    def run_quietly(self, sockets: list[socket.socket]) -> None:
+        with suppress(SystemExit):  # uvicorn's way to say that the application did not start
+            self.run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from meshguard_api import models
@@ -16,11 +17,13 @@ from meshguard.gateway.store import to_json
 from meshguard.gateway.writer import Change
 from meshguard.policy import Agent as Subject
 from meshguard.policy import Fault, Policy, PolicyEngine, PolicyLoadError, load_policy
+from meshguard.policy.lint import lint
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from meshguard.gateway.gateway import Gateway
+    from meshguard.gateway.snapshot import Snapshot
 
 _MEDIA_TYPES = frozenset({"application/json", "application/yaml"})
 
@@ -74,16 +77,24 @@ async def delete_policy(gateway: Gateway, request: Request) -> Response:
     return Response(204)
 
 
-async def validate_policy(_gateway: Gateway, request: Request) -> Response:
+async def validate_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `validate_policy`."""
     text, is_json = await _policy_text(request)
     if is_json and not isinstance(json_value(text), dict):
         raise invalid(Detail("", "send the policy as an object"))
     try:
-        load_policy(text)
+        policy = load_policy(text)
     except PolicyLoadError as error:
         return _validation([_detail(fault) for fault in error.faults], [])
-    return _validation([], [])
+    return _validation([], await asyncio.to_thread(_warnings, gateway.current.snapshot, policy))
+
+
+def _warnings(snapshot: Snapshot, policy: Policy) -> list[Detail]:
+    """Return what is probably not meant, were the policy in force beside the others."""
+    others = [other for other in snapshot.policies if other.name != policy.name]
+    agents = [agent.subject for agent in snapshot.agents.values()]
+    found = lint([*others, policy], agents=agents)
+    return [Detail(warning.path, warning.message) for warning in found if warning.policy == policy.name]
 
 
 def _validation(errors: list[Detail], warnings: list[Detail]) -> Response:
@@ -111,7 +122,7 @@ async def test_policies(gateway: Gateway, request: Request) -> Response:
         "reason": decision.reason,
         "traceId": request.trace_id,
         "mode": gateway.settings.mode,
-        "explanation": decision.explanation or {"summary": decision.reason, "policies": []},
+        "explanation": decision.explanation,
     }
     present = {name: value for name, value in outcome.items() if value is not None}
     return json_response(models.TestedDecision.from_dict(present).to_dict())

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import ALLOW_READS, Clock, RunningGateway, admin_client, running_gateway
+
+
+class Lab:
+    """A running gateway, an administrator, and agents."""
+
+    def __init__(self, gateway: RunningGateway, stack: ExitStack) -> None:
+        self.url = gateway.url
+        self.settings = gateway.settings
+        self.admin = stack.enter_context(admin_client(gateway.url))
+        self._stack = stack
+
+    def create(self, **fields: Any) -> dict[str, Any]:
+        response = self.admin.post("/admin/agents", json={"name": "bot", **fields})
+        assert response.status_code == 201, response.text
+        created: dict[str, Any] = response.json()
+        return created
+
+    def client(self, token: str) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._stack.enter_context(httpx.Client(base_url=self.url, headers=headers, trust_env=False))
+
+    def agent(self, **fields: Any) -> httpx.Client:
+        return self.client(self.create(**fields)["token"])
+
+    def apply(self, policy: str, name: str) -> httpx.Response:
+        headers = {"Content-Type": "application/yaml"}
+        return self.admin.put(f"/admin/policies/{name}", content=policy, headers=headers)
+
+    def entries(self, **query: Any) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.admin.get("/admin/audit", params=query).json()["entries"]
+        return entries
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def open_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+    """Start gateways with settings of the test's choice; `readers` is their policy."""
+    with ExitStack() as stack:
+
+        def start(directory: Path = tmp_path, **settings: Any) -> Lab:
+            lab = Lab(stack.enter_context(running_gateway(directory, **settings)), stack)
+            if "policies_dir" not in settings:
+                lab.apply(ALLOW_READS, "readers")
+            return lab
+
+        yield start
+
+
+@pytest.fixture
+def lab(open_lab: Callable[..., Lab]) -> Lab:
+    return open_lab()
+
+
+def check(client: httpx.Client, action: str, **headers: str) -> httpx.Response:
+    return client.get("/proxy/check", headers={"X-MeshGuard-Action": action, **headers})
