@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from meshguard import __version__
 from meshguard.cli import missing
 
-_MODULES = {"policy": "meshguard.cli.policy", "serve": "meshguard.cli.serve"}
+_MODULES = {"db": "meshguard.cli.db", "policy": "meshguard.cli.policy", "serve": "meshguard.cli.serve"}
 
 
 class _Commands(TyperGroup):

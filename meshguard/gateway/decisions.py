@@ -88,7 +88,8 @@ class Decisions:
             **about: More for the audit entries, by column.
 
         Raises:
-            Problem: 429, when these are too many for a minute; then none is decided.
+            Problem: 429, when these are too many for a minute; then none is decided. 503, when the agents and
+                policies at hand may have been overtaken.
         """
         await self._limit.take(agent.record.id, len(asked))
         return [self._decide(agent, one, trace_id, about) for one in asked]
@@ -97,7 +98,7 @@ class Decisions:
         started = perf_counter()
         now = self._clock()
         question = asked.question
-        snapshot = self._current.snapshot
+        snapshot = self._current.confirmed()
         agent = snapshot.agents[agent.record.id]
         moment = datetime.fromtimestamp(now, UTC)
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=asked.explain)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - pydantic resolves it at run time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -38,18 +39,15 @@ class SettingsError(ValueError):
         super().__init__("\n".join(faults))
 
 
+_S = TypeVar("_S", bound=BaseSettings)
+
+
 def _names(name: str) -> AliasChoices:
     return AliasChoices(f"MESHGUARD_{name}", name)
 
 
-class Settings(BaseSettings):
-    """What a gateway can be told (docs: "Settings of the gateway").
-
-    Each setting is read from the environment and `.env` under its upper-case name, or under that name with
-    the prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
-
-    Use `load_settings` to get one `SettingsError` with every fault.
-    """
+class DatabaseSettings(BaseSettings):
+    """Where the store is; all that the commands on the database need."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -59,6 +57,36 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
     )
+
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_supported_database(cls, url: SecretStr) -> SecretStr:
+        try:
+            parsed = make_url(url.get_secret_value())
+        except (ArgumentError, ValueError):
+            raise ValueError("must be a URL such as sqlite:///meshguard.db or postgresql://…") from None
+        if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
+            if not find_spec("psycopg"):
+                raise ValueError("needs one more package: pip install 'meshguard[postgres]'")
+        elif parsed.get_backend_name() != "sqlite":
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        elif not parsed.database or parsed.database == ":memory:":
+            raise ValueError("must name a file, such as sqlite:///meshguard.db; the audit log has to last")
+        return url
+
+
+class Settings(DatabaseSettings):
+    """What a gateway can be told (docs: "Settings of the gateway").
+
+    Each setting is read from the environment and `.env` under its upper-case name, or under that name with
+    the prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
+
+    Use `load_settings` to get one `SettingsError` with every fault.
+    """
 
     host: str = Field("127.0.0.1", validation_alias=_names("HOST"))
     port: int = Field(3100, ge=0, le=65535, validation_alias=_names("PORT"))
@@ -83,12 +111,14 @@ class Settings(BaseSettings):
     )
     proxy_authorization: SecretStr | None = Field(None, validation_alias=_names("PROXY_AUTHORIZATION"))
     policies_dir: Path | None = Field(None, validation_alias=_names("POLICIES_DIR"))
-    database_url: SecretStr = Field(
-        SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
-    )
     audit_retention_days: int = Field(
         90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
     )
+    audit_partition: Literal["month", "day"] = Field("month", validation_alias=_names("AUDIT_PARTITION"))
+    snapshot_max_age: float = Field(
+        10.0, ge=1, le=3600, validation_alias=_names("SNAPSHOT_MAX_AGE"), description="seconds"
+    )
+    workers: int = Field(1, ge=1, le=1024, validation_alias=_names("WORKERS"), description="processes")
     rate_limit_rpm: int = Field(600, ge=0, validation_alias=_names("RATE_LIMIT_RPM"), description="0 is off")
     rate_limit_storage: SecretStr = Field(
         SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")
@@ -99,7 +129,7 @@ class Settings(BaseSettings):
         "info", validation_alias=_names("LOG_LEVEL")
     )
 
-    @field_validator("mode", "proxy_action", "log_level", mode="before")
+    @field_validator("mode", "proxy_action", "log_level", "audit_partition", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -152,24 +182,14 @@ class Settings(BaseSettings):
             raise ValueError(f"{path} is not a directory")
         return path
 
-    @field_validator("database_url")
-    @classmethod
-    def _is_supported_database(cls, url: SecretStr) -> SecretStr:
-        try:
-            parsed = make_url(url.get_secret_value())
-        except ArgumentError:
-            raise ValueError("must be a URL such as sqlite:///meshguard.db") from None
-        if parsed.get_backend_name() != "sqlite":
-            raise ValueError("only sqlite:///<file> is supported yet")
-        if not parsed.database or parsed.database == ":memory:":
-            raise ValueError("must name a file, such as sqlite:///meshguard.db; the audit log has to last")
-        return url
-
     @field_validator("rate_limit_storage")
     @classmethod
     def _is_supported_storage(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith("memory://"):
-            raise ValueError("only memory:// is supported yet")
+        scheme = url.get_secret_value().partition("://")[0]
+        if scheme not in {"memory", "redis", "rediss"}:
+            raise ValueError("must be memory:// or redis://<host>:<port>/<number>")
+        if scheme != "memory" and not find_spec("redis"):
+            raise ValueError("needs one more package: pip install 'meshguard[redis]'")
         return url
 
     @model_validator(mode="before")
@@ -194,8 +214,24 @@ def load_settings(**arguments: Any) -> Settings:
     Raises:
         SettingsError: With every fault.
     """
+    return _loaded(Settings, arguments)
+
+
+def load_database_url(**arguments: Any) -> SecretStr:
+    """Read `DATABASE_URL` alone.
+
+    Args:
+        **arguments: `database_url`, which beats the environment; None counts as unset.
+
+    Raises:
+        SettingsError: It can't be used.
+    """
+    return _loaded(DatabaseSettings, arguments).database_url
+
+
+def _loaded(kind: type[_S], arguments: dict[str, Any]) -> _S:
     try:
-        return Settings(**{name: value for name, value in arguments.items() if value is not None})
+        return kind(**{name: value for name, value in arguments.items() if value is not None})
     except ValidationError as error:
         raise SettingsError([_sentence(dict(fault)) for fault in error.errors()]) from None
 
