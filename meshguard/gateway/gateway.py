@@ -73,7 +73,7 @@ class Gateway:
         self.admin_token = AdminToken(settings)
         self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
-        self._limit = RateLimit(settings, clock)
+        self.limit = RateLimit(settings, clock)
         self._started = monotonic_clock()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,7 +119,7 @@ class Gateway:
             mode=self.settings.mode,
             current=self.current,
             writer=self.writer,
-            limit=self._limit,
+            limit=self.limit,
             metrics=self.metrics,
             clock=self.clock,
         )
@@ -153,6 +153,7 @@ class Gateway:
         await self.upstream.aclose()
         await self.writer.stop()
         await asyncio.to_thread(self.sync.stop)
+        await self.limit.stop()
         self.engine.dispose()
 
     async def _keep_house(self) -> None:

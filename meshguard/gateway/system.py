@@ -47,16 +47,27 @@ async def get_metrics(gateway: Gateway, _request: Request) -> Response:
 async def get_health(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_health`."""
     database, audit = await gateway.probe.outcome()
-    healthy = database == audit == "ok"
+    snapshot = _snapshot(gateway)
+    healthy = database == audit == snapshot == "ok"
     body = models.Health(
         status="healthy" if healthy else "unhealthy",
         timestamp=timestamp(milliseconds(gateway.clock())),
         version=__version__,
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
-        checks=models.HealthChecks(database, _policies(gateway), audit),
+        checks=models.HealthChecks(database, _policies(gateway), audit, snapshot, _rate_limit(gateway)),
     )
     return json_response(body.to_dict(), 200 if healthy else 503)
+
+
+def _snapshot(gateway: Gateway) -> str:
+    if gateway.current.is_confirmed:
+        return "ok"
+    return "out of date: changes of agents and policies can't be read, so nothing is allowed"
+
+
+def _rate_limit(gateway: Gateway) -> str:
+    return "Redis does not answer: the limit is kept locally" if gateway.limit.is_local else "ok"
 
 
 def _policies(gateway: Gateway) -> str:

@@ -86,7 +86,7 @@ def test_the_admin_token_has_to_fit_a_header() -> None:
             {"database_url": "mysql://localhost/x"},
             "DATABASE_URL: must begin with sqlite:/// or postgresql://",
         ),
-        ({"database_url": "postgresql://u:pa/ss@h:1/x"}, "DATABASE_URL: must be a URL"),
+        ({"database_url": "postgresql://u:p@h:secret/x"}, "DATABASE_URL: must be a URL"),
         ({"database_url": "sqlite://"}, "DATABASE_URL: must name a file"),
         ({"database_url": "nonsense"}, "DATABASE_URL"),
         ({"rate_limit_storage": "mongodb://localhost"}, "RATE_LIMIT_STORAGE: must be memory://"),
