@@ -46,6 +46,7 @@ class PostgreSQL:
             account = pwd.getpwnam(self._user)
             os.chown(folder, account.pw_uid, account.pw_gid)
         self.port = free_port()
+        self._template = ""
         # What is proved here is about processes that die; the disk's own word would make each test slow.
         self._settings = {"fsync": "off", "max_connections": "200", **settings}
         self._run("initdb", "-U", "postgres", "--auth=trust", "-E", "utf8", "--no-sync")
@@ -80,10 +81,18 @@ class PostgreSQL:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def new_database(self) -> str:
-        """Return the URL of an empty database."""
+    def template(self) -> str:
+        """Return the name of the database that new ones are copies of."""
+        if not self._template:
+            self._template = "template_of_tests"
+            self.execute(f"CREATE DATABASE {self._template}")
+        return self._template
+
+    def new_database(self, *, empty: bool = False) -> str:
+        """Return the URL of a database of its own."""
         name = f"test_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name}")
+        template = "template1" if empty or not self._template else self._template
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
 

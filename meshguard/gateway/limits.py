@@ -96,8 +96,10 @@ class RateLimit:
             self._returning = asyncio.create_task(self._return(redis))
 
     async def _return(self, redis: _Redis) -> None:
-        while not await redis.answers():
+        while True:
             await asyncio.sleep(_RETRY)
+            if await redis.answers():
+                break
         _log.info("Redis answers again: the rate limit is kept for all gateways together")
         self._returning = None
 
@@ -106,10 +108,9 @@ class _Redis:
     def __init__(self, url: str) -> None:
         from redis.asyncio import ConnectionPool  # noqa: PLC0415 - needs the extra
 
-        self._pool: Any = ConnectionPool.from_url(url)
-        self._storage = RedisStorage(
-            url, implementation="redispy", wrap_exceptions=True, connection_pool=self._pool
-        )
+        self._pool = ConnectionPool.from_url(url)
+        options: Any = {"connection_pool": self._pool}
+        self._storage = RedisStorage(url, wrap_exceptions=True, implementation="redispy", **options)
         self.limiter = FixedWindowRateLimiter(self._storage)
 
     async def answers(self) -> bool:
