@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("meshguard.gateway")
 
-_INTERVAL = 0.4  # seconds between two looks at the revision, when no notification comes first
+# Seconds between two looks at the revision, when no notification comes first; SQLite has none.
+_INTERVAL = {"postgresql": 0.4, "sqlite": 0.2}
 
 _PATIENCE = 0.1  # seconds that stopping may take
 
@@ -100,11 +101,12 @@ class Sync:
         return True
 
     def _run(self) -> None:
+        interval = _INTERVAL[self._engine.dialect.name]
         listener = _Listener(self._engine) if self._engine.dialect.name == "postgresql" else None
         while not self._stopping.is_set():
             self._try()
-            if not (listener and listener.wait(_INTERVAL, self._stopping)):
-                self._stopping.wait(_INTERVAL)
+            if not (listener and listener.wait(interval, self._stopping)):
+                self._stopping.wait(interval)
         if listener:
             listener.close()
 
