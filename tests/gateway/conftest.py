@@ -51,15 +51,20 @@ def clock() -> Clock:
 
 
 # What stands in these modules holds on SQLite and on PostgreSQL.
-_ON_BOTH = ("test_agents", "test_audit", "test_decisions", "test_identity", "test_policies")
+_ON_BOTH = ("test_agents", "test_audit", "test_cluster", "test_decisions", "test_identity", "test_policies")
 _ON_SQLITE = {"tmp_path", "database"}  # fixtures of tests that lay hands on the file
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     asked = metafunc.function.__code__.co_varnames[: metafunc.function.__code__.co_argcount]
+    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     marked = [name for mark in metafunc.definition.iter_markers("usefixtures") for name in mark.args]
-    if "store" in metafunc.fixturenames and metafunc.module.__name__.endswith(_ON_BOTH):
-        both = _ON_SQLITE.isdisjoint([*asked, *marked])
+    if (
+        "store" in metafunc.fixturenames
+        and "store" not in given
+        and metafunc.module.__name__.endswith(_ON_BOTH)
+    ):
+        both = "store" in asked or _ON_SQLITE.isdisjoint([*asked, *marked])
         stores = ["sqlite", "postgresql"] if both else ["sqlite"]
         metafunc.parametrize("store", stores, indirect=True)
 
