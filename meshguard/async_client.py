@@ -1,11 +1,9 @@
 """The client that is awaited: the methods of `MeshGuardClient`, and what differs is `await`."""
 
+from __future__ import annotations
+
 import functools
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Self, TypeVar, Unpack, cast
 
 import httpx
@@ -14,25 +12,31 @@ from meshguard import operations
 from meshguard.client import ClientBase, is_async
 from meshguard.config import Config, secret
 from meshguard.exceptions import ConfigurationError, MeshGuardError
-from meshguard.operations import Operation, Page
 from meshguard.transport import AsyncTransport, own_http_client
-from meshguard.types import (
-    Agent,
-    AuditEntry,
-    AuditStats,
-    CheckRequest,
-    CreatedAgent,
-    Health,
-    IssuedToken,
-    OnUnavailable,
-    Policy,
-    PolicyDecision,
-    PolicyValidation,
-    ProxyOptions,
-)
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+    from types import TracebackType
+
     from meshguard_api import AuthenticatedClient
+
+    from meshguard.operations import Operation, Page
+    from meshguard.types import (
+        Agent,
+        AuditEntry,
+        AuditStats,
+        CheckRequest,
+        CreatedAgent,
+        Health,
+        IssuedToken,
+        OnUnavailable,
+        Policy,
+        PolicyDecision,
+        PolicyValidation,
+        ProxyOptions,
+    )
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -735,7 +739,8 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
 
         Example:
             ```python
-            agent = (await client.get_agent(await client.create_agent("support-bot"))["id"])
+            created = await client.create_agent("support-bot")
+            agent = await client.get_agent(created["id"])
             print(agent.name, agent.status)
             ```
         """
@@ -1198,7 +1203,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             return False
 
     @property
-    def api(self) -> "AuthenticatedClient":
+    def api(self) -> AuthenticatedClient:
         """The generated client, as the agent, for every operation of the contract as it is on the wire.
 
         It uses this client's connections, tokens, trace id and timeout, shows no token in its repr, does not
@@ -1219,7 +1224,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         return self._transport.generated("agent")
 
     @property
-    def admin_api(self) -> "AuthenticatedClient":
+    def admin_api(self) -> AuthenticatedClient:
         """The generated client, as the administrator; see `api`.
 
         Raises:

@@ -1,12 +1,10 @@
 """The client that waits for its answers."""
 
+from __future__ import annotations
+
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
 import httpx
@@ -14,25 +12,31 @@ import httpx
 from meshguard import operations
 from meshguard.config import Config, secret
 from meshguard.exceptions import ConfigurationError, MeshGuardError
-from meshguard.operations import Operation, Page
 from meshguard.transport import SyncTransport, Transport, own_http_client
-from meshguard.types import (
-    Agent,
-    AuditEntry,
-    AuditStats,
-    CheckRequest,
-    CreatedAgent,
-    Health,
-    IssuedToken,
-    OnUnavailable,
-    Policy,
-    PolicyDecision,
-    PolicyValidation,
-    ProxyOptions,
-)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from types import TracebackType
+
     from meshguard_api import AuthenticatedClient
+
+    from meshguard.operations import Operation, Page
+    from meshguard.types import (
+        Agent,
+        AuditEntry,
+        AuditStats,
+        CheckRequest,
+        CreatedAgent,
+        Health,
+        IssuedToken,
+        OnUnavailable,
+        Policy,
+        PolicyDecision,
+        PolicyValidation,
+        ProxyOptions,
+    )
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -788,7 +792,8 @@ class MeshGuardClient(ClientBase[SyncTransport]):
 
         Example:
             ```python
-            agent = client.get_agent(client.create_agent("support-bot")["id"])
+            created = client.create_agent("support-bot")
+            agent = client.get_agent(created["id"])
             print(agent.name, agent.status)
             ```
         """
@@ -1251,7 +1256,7 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             return False
 
     @property
-    def api(self) -> "AuthenticatedClient":
+    def api(self) -> AuthenticatedClient:
         """The generated client, as the agent, for every operation of the contract as it is on the wire.
 
         It uses this client's connections, tokens, trace id and timeout, shows no token in its repr, does not
@@ -1272,7 +1277,7 @@ class MeshGuardClient(ClientBase[SyncTransport]):
         return self._transport.generated("agent")
 
     @property
-    def admin_api(self) -> "AuthenticatedClient":
+    def admin_api(self) -> AuthenticatedClient:
         """The generated client, as the administrator; see `api`.
 
         Raises:

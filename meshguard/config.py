@@ -1,9 +1,10 @@
 """The settings of a client: an argument beats the environment, the environment beats the default."""
 
+from __future__ import annotations
+
 import math
 import os
 import re
-import uuid
 from dataclasses import dataclass
 from typing import Self, get_args
 
@@ -61,7 +62,7 @@ class Config:
             agent_token=secret(agent_token or os.environ.get("MESHGUARD_AGENT_TOKEN")),
             admin_token=secret(admin_token or os.environ.get("MESHGUARD_ADMIN_TOKEN")),
             timeout=timeout,
-            trace_id=trace_id or str(uuid.uuid4()),
+            trace_id=trace_id or _new_trace_id(),
             max_retries=max_retries,
             on_unavailable=on_unavailable,
         )
@@ -88,6 +89,12 @@ def secret(token: str | None) -> Secret | None:
     if token is not None and not isinstance(token, str):
         raise ConfigurationError("A token must be a string.")
     return Secret(token) if token else None
+
+
+def _new_trace_id() -> str:
+    import uuid  # noqa: PLC0415 - it takes long to import, and only some need it
+
+    return str(uuid.uuid4())
 
 
 def _checked_url(gateway_url: str) -> str:

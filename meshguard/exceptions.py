@@ -18,6 +18,8 @@ MeshGuardError                  also raised itself, for a refusal that none of t
 Every error can be pickled and copied with all its fields.
 """
 
+from __future__ import annotations
+
 import copyreg
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +120,7 @@ class PolicyDeniedError(MeshGuardError):
         reason: str | None = None,
         *,
         resource: str | None = None,
-        decision: "PolicyDecision | None" = None,
+        decision: PolicyDecision | None = None,
         status_code: int | None = None,
         trace_id: str | None = None,
         code: str | None = None,
@@ -160,7 +162,7 @@ class InvalidRequestError(MeshGuardError):
         self,
         message: str = "",
         *,
-        details: "Sequence[ErrorDetail]" = (),
+        details: Sequence[ErrorDetail] = (),
         status_code: int | None = None,
         trace_id: str | None = None,
         code: str | None = None,
@@ -212,7 +214,7 @@ class UpstreamError(MeshGuardError):
         self,
         message: str = "",
         *,
-        response: "httpx.Response",
+        response: httpx.Response,
         status_code: int | None = None,
         trace_id: str | None = None,
         code: str | None = None,

@@ -6,6 +6,8 @@ them together take half as long as `httpx` to import.
 """
 # ruff: noqa: PLC0415
 
+from __future__ import annotations
+
 import json
 import logging
 import re
@@ -19,8 +21,6 @@ from typing import (
     Any,
     Generic,
     Literal,
-    NotRequired,
-    TypedDict,
     TypeVar,
     cast,
     get_args,
@@ -48,6 +48,7 @@ from meshguard.exceptions import (
 )
 from meshguard.types import (
     Agent,
+    AgentFields,
     AuditEntry,
     AuditStats,
     CheckRequest,
@@ -115,7 +116,7 @@ class Page(Generic[T]):
     """Some of the items, and the operation that fetches more."""
 
     items: list[T]
-    next: "Operation[Page[T]] | None"
+    next: Operation[Page[T]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,7 +507,7 @@ def _read_agent(response: httpx.Response) -> Agent:
 
 
 def _agent(response: httpx.Response, value: Any) -> Agent:
-    body = _typed(_AgentBody, response, value)
+    body = _typed(AgentFields, response, value)
     return Agent(
         body["id"],
         body["name"],
@@ -518,18 +519,6 @@ def _agent(response: httpx.Response, value: Any) -> Agent:
         body.get("createdAt"),
         body.get("updatedAt"),
     )
-
-
-class _AgentBody(TypedDict):
-    id: str
-    name: str
-    trustTier: str
-    tags: NotRequired[list[str] | None]
-    orgId: NotRequired[str | None]
-    metadata: NotRequired[dict[str, Any] | None]
-    status: NotRequired[str | None]
-    createdAt: NotRequired[str | None]
-    updatedAt: NotRequired[str | None]
 
 
 # Policies

@@ -1,17 +1,20 @@
-"""How requests leave: one identity, one deadline over all tries, and no `httpx` exception on the way back."""
+"""How requests leave: one identity, one deadline over all tries, and no `httpx` exception on the way back.
+
+`tenacity` and the generated client are imported when they are first needed, which most programs never do.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying, wait_random_exponential
 
 from meshguard import __version__
-from meshguard.config import Config
 from meshguard.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -31,9 +34,12 @@ from meshguard.operations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from meshguard_api import AuthenticatedClient
+    from tenacity import RetryCallState
+
+    from meshguard.config import Config
 
 T = TypeVar("T")
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
@@ -44,7 +50,6 @@ USER_AGENT = f"meshguard-python/{__version__}"
 _TRY_LATER = {429, 502, 503, 504}
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
-_jittered = wait_random_exponential(multiplier=0.25, max=5)
 _url = lru_cache(maxsize=128)(httpx.URL)
 
 
@@ -60,11 +65,11 @@ def own_http_client(config: Config) -> dict[str, Any]:
 class Identity(httpx.Auth):
     """Puts trace id and token on a request at the last moment, so that nothing shown before holds them."""
 
-    def __init__(self, transport: "Transport[Any]", credential: Credential | None) -> None:
+    def __init__(self, transport: Transport[Any], credential: Credential | None) -> None:
         self._transport = transport
         self._credential = credential
 
-    def auth_flow(self, request: httpx.Request) -> "Generator[httpx.Request, httpx.Response, None]":
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Identify the request."""
         config = self._transport.config
         request.headers[TRACE_HEADER] = config.trace_id
@@ -146,8 +151,8 @@ class Transport(Generic[HttpClient]):
             "retry_error_callback": _outcome,
         } | ({"sleep": self._sleep} if self._sleep else {})
 
-    def _generated(self, credential: Credential, shared: object) -> "AuthenticatedClient":
-        from meshguard_api import AuthenticatedClient  # noqa: PLC0415
+    def _generated(self, credential: Credential, shared: object) -> AuthenticatedClient:
+        from meshguard_api import AuthenticatedClient
 
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
@@ -192,7 +197,7 @@ class SyncTransport(Transport[httpx.Client]):
         finally:
             response.close()
 
-    def generated(self, credential: Credential) -> "AuthenticatedClient":
+    def generated(self, credential: Credential) -> AuthenticatedClient:
         """A generated client that sends through the same connections."""
         return self._generated(credential, _Shared(self._http))
 
@@ -215,6 +220,8 @@ class SyncTransport(Transport[httpx.Client]):
                     return first.pop()
                 self._limit(request, operation, deadline)
                 return self._try(request, identity, stream)
+
+            from tenacity import Retrying
 
             outcome = Retrying(**self._rules(operation, deadline))(attempt)
         return _arrived(outcome)
@@ -261,7 +268,7 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
         finally:
             await response.aclose()
 
-    def generated(self, credential: Credential) -> "AuthenticatedClient":
+    def generated(self, credential: Credential) -> AuthenticatedClient:
         """A generated client that sends through the same connections."""
         return self._generated(credential, _AsyncShared(self._http))
 
@@ -284,6 +291,8 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
                     return first.pop()
                 self._limit(request, operation, deadline)
                 return await self._try(request, identity, stream)
+
+            from tenacity import AsyncRetrying
 
             outcome = await AsyncRetrying(**self._rules(operation, deadline))(attempt)
         return _arrived(outcome)
@@ -353,9 +362,11 @@ def _is_worth_repeating(outcome: Outcome, operation: Operation[Any]) -> bool:
 
 
 def _wait(state: RetryCallState) -> float:
+    from tenacity import wait_random_exponential
+
     outcome = _outcome(state)
     asked = retry_after(outcome) if isinstance(outcome, httpx.Response) else None
-    return _jittered(state) if asked is None else asked
+    return wait_random_exponential(multiplier=0.25, max=5)(state) if asked is None else asked
 
 
 def _outcome(state: RetryCallState) -> Outcome:

@@ -94,6 +94,20 @@ class ErrorDetail(TypedDict):
     message: str
 
 
+class AgentFields(TypedDict):
+    """An agent as it is on the wire."""
+
+    id: str
+    name: str
+    trustTier: str
+    tags: NotRequired[list[str] | None]
+    orgId: NotRequired[str | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    status: NotRequired[str | None]
+    createdAt: NotRequired[str | None]
+    updatedAt: NotRequired[str | None]
+
+
 class CreatedAgent(TypedDict):
     """The new agent and its token, which the gateway shows this once."""
 

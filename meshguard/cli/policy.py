@@ -37,7 +37,7 @@ def run_tests(
     as_json: AsJson = False,
 ) -> None:
     """Run test cases. Exit code 0: all passed; 1: a case failed; 2: broken input."""
-    cases = _loaded(lambda: _read_cases(file), as_json=as_json)
+    cases = _loaded(lambda: _read_cases(file, as_json=as_json), as_json=as_json)
     path = policies or _policies_of(file, cases, as_json=as_json)
     engine = PolicyEngine(_loaded(lambda: load_policies(path), as_json=as_json))
     report = run_cases(engine, cases.cases, now=datetime.now(UTC))
@@ -70,11 +70,11 @@ def lint(path: PolicyPath, as_json: AsJson = False) -> None:
     raise typer.Exit(FAILED if warnings else 0)
 
 
-def _read_cases(file: Path) -> CaseFile:
+def _read_cases(file: Path, *, as_json: bool) -> CaseFile:
     try:
         return load_cases(file.read_bytes(), str(file))
     except OSError as error:
-        _refuse(f"{file}: can't be read: {error.strerror}")
+        _refuse(f"{file}: can't be read: {error.strerror}", as_json=as_json)
 
 
 def _policies_of(file: Path, cases: CaseFile, *, as_json: bool) -> Path:

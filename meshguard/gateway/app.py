@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from meshguard.gateway import agents, audit_operations, decisions, policies, system
 from meshguard.gateway.gateway import Gateway, StartError
 from meshguard.gateway.http import Answer, ClientGone, Request, error_response, header, read_parameters
+from meshguard.gateway.ids import random_hex
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.proxy import proxy
 from meshguard.gateway.routing import Router
@@ -119,7 +119,7 @@ class _Application:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        trace_id = secrets.token_hex(16)
+        trace_id = random_hex(32)
         try:
             trace_id = _given_trace_id(scope) or trace_id
             answer = await self._answer(scope, receive, trace_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshguard.gateway.clock import timestamp
+from meshguard.gateway.ids import random_hex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ def new_row(**values: Any) -> Row:
     Args:
         **values: The row's values by column; what is left out is absent.
     """
-    return {**_ABSENT, "id": f"aud_{secrets.token_hex(12)}", **values}
+    return {**_ABSENT, "id": f"aud_{random_hex(24)}", **values}
 
 
 def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from sqlalchemy import (
     delete,
     false,
     func,
+    insert,
     literal_column,
     or_,
     select,
     update,
 )
 
-from meshguard.gateway.audit import NO_HASH, entry_hash, entry_of
+from meshguard.gateway.audit import NO_HASH, Chain, entry_hash, entry_of, new_row
 from meshguard.gateway.store import audit_entries, audit_heads
 
 if TYPE_CHECKING:
@@ -221,6 +222,17 @@ def _fault_of_end(stream: str, head: Mapping[Any, Any] | None, count: int, last:
     if last != head["hash"]:
         return Broken(stream, count, "the chain's head has another hash than its last entry")
     return None
+
+
+def try_entry(connection: Connection) -> None:
+    """Add an entry and take it back, to see whether entries can be added."""
+    row = new_row(
+        timestamp=0, trace_id="-", kind="probe", action="-", decision="deny", reason="-", latency_ms=0.0
+    )
+    Chain.new().append(row)
+    attempt = connection.begin_nested()
+    connection.execute(insert(audit_entries), [row])
+    attempt.rollback()
 
 
 def prune(connection: Connection, before: int) -> int:

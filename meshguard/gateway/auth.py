@@ -84,21 +84,21 @@ class Tokens:
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
-            raise _unauthorized()
+            raise unauthorized()
         claims = self._claims(token.strip())
         agent = snapshot.agents.get(claims.agent_id)
         now = self._clock()
         if agent is None or agent.record.status != "active" or agent.record.token_id is None:
-            raise _unauthorized()
+            raise unauthorized()
         if not hmac.compare_digest(agent.record.token_id.encode(), claims.token_id.encode()):
-            raise _unauthorized()
+            raise unauthorized()
         if claims.expires_at <= now or claims.issued_at > now + _LEEWAY:
-            raise _unauthorized()
+            raise unauthorized()
         return agent
 
     def _claims(self, token: str) -> _Claims:
         if len(token) > _MAX_TOKEN or not token.isascii():
-            raise _unauthorized()
+            raise unauthorized()
         key = hashlib.sha256(token.encode()).digest()
         claims = self._verified.get(key)
         if claims is None:
@@ -115,7 +115,7 @@ class Tokens:
                 return _checked(_decode(token, secret))
             except (jwt.InvalidTokenError, RecursionError, UnicodeError):
                 continue
-        raise _unauthorized()
+        raise unauthorized()
 
 
 def _decode(token: str, secret: bytes) -> dict[str, Any]:
@@ -143,7 +143,8 @@ def _fitting(tags: tuple[str, ...]) -> list[str]:
     return fitting
 
 
-def _unauthorized() -> Problem:
+def unauthorized() -> Problem:
+    """Return the 401 of an agent token that is not valid, whatever the reason."""
     return Problem(
         401,
         'Send a valid agent token as "Authorization: Bearer <token>".',

@@ -21,7 +21,7 @@ def timestamp(moment: int) -> str:
 
     Example:
         >>> timestamp(1795340999123)
-        '2026-11-22T11:49:59.123Z'
+        '2026-11-22T09:49:59.123Z'
     """
     text = (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from meshguard_api import models
 from meshguard_api.types import UNSET
 
 from meshguard.gateway.audit import Row, new_row
+from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response
 from meshguard.gateway.problems import Detail, invalid
@@ -88,9 +89,12 @@ class Decisions:
             **about: More for the audit entries, by column.
 
         Raises:
-            Problem: 429, when these are too many for a minute; then none is decided. 503, when the agents and
-                policies at hand may have been overtaken.
+            Problem: 401, when the agent was revoked while its request came in; 429, when these are too many
+                for a minute; 503, when the agents and policies at hand may have been overtaken. Then none is
+                decided.
         """
+        if self._current.confirmed().agents[agent.record.id].record.status != "active":
+            raise unauthorized()
         await self._limit.take(agent.record.id, len(asked))
         return [self._decide(agent, one, trace_id, about) for one in asked]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import httpx
 
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
 from meshguard.gateway.http import ClientGone, Request, Response, header
+from meshguard.gateway.ids import random_hex
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
 
@@ -74,6 +74,8 @@ def upstream_client(settings: Settings) -> httpx.AsyncClient:
 async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
     """Operations `proxy_get`, `proxy_post`, and so on for each method."""
     path = normalise(request.path["path"])
+    if any(not 0x21 <= byte <= 0x7E for byte in request.scope["query_string"]):  # noqa: PLR2004 - visible ASCII
+        raise invalid(Detail("/query", "percent-encode what is not visible ASCII"))
     length = _declared_length(request)
     if length is not None and length > gateway.settings.proxy_max_body:
         raise _too_large(gateway.settings)
@@ -139,8 +141,6 @@ class Forwarding:
         base = urlsplit(target)
         raw = f"{base.path.rstrip('/')}/{encode(path)}".encode()
         query = self._request.scope["query_string"]
-        if any(not 0x21 <= byte <= 0x7E for byte in query):  # noqa: PLR2004 - visible ASCII
-            raise invalid(Detail("/query", "percent-encode what is not visible ASCII"))
         has_body = self._length is not None or _is_chunked(self._request)
         if not has_body:
             self._body_read.set()
@@ -290,7 +290,7 @@ def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
 
 def _traceparent(request: Request) -> str:
     given = header(request.scope, b"traceparent")
-    return given or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    return given or f"00-{random_hex(32)}-{random_hex(16)}-01"
 
 
 def _too_large(settings: Settings) -> Problem:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from meshguard_api import models
 from sqlalchemy import text
 
-from meshguard import __version__
-from meshguard.gateway import store
+from meshguard.gateway import audit_log, store
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response
 from meshguard.gateway.problems import Problem
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     from meshguard.gateway.gateway import Gateway
 
+VERSION = version("meshguard")
 _CHECK_TIMEOUT = 3.0  # seconds
 _CHECKED_FOR = 1.0  # seconds that the outcome of a check is good for
 
 
 async def get_gateway_info(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_gateway_info`."""
-    info = models.GatewayInfo("meshguard", __version__, gateway.settings.mode, "/openapi.yaml")
+    info = models.GatewayInfo("meshguard", VERSION, gateway.settings.mode, "/openapi.yaml")
     return json_response(info.to_dict())
 
 
@@ -52,7 +53,7 @@ async def get_health(gateway: Gateway, _request: Request) -> Response:
     body = models.Health(
         status="healthy" if healthy else "unhealthy",
         timestamp=timestamp(milliseconds(gateway.clock())),
-        version=__version__,
+        version=VERSION,
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
         checks=models.HealthChecks(database, _policies(gateway), audit, snapshot, _rate_limit(gateway)),
@@ -107,6 +108,7 @@ class Probe:
         moment = str(milliseconds(self._gateway.clock()))
 
         def perform(connection: Connection) -> Change[None]:
+            audit_log.try_entry(connection)
             store.put_state(connection, "probe", moment)
             return Change(None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from meshguard.policy.conditions import Facts, compile_test, test_label
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from meshguard.policy.model import AppliesTo
 
-MAX_TRIES = 400
-MAX_VALUES = 40
+MAX_TRIES = 200
+MAX_VALUES = 12
 
 _AGENT_FIELDS = {"agentId": "id", "agentName": "name"}
 
@@ -81,7 +81,8 @@ def _changes(
         elif subject == "trustTier":
             yield from _tier_changes(situation)
         else:
-            operands = (operand for name, other in tests if name == subject for operand in _operands(other))
+            others = (operand for name, other in tests if name == subject for operand in _operands(other))
+            operands = dict.fromkeys(chain(_operands(test), others))
             yield from _value_changes(situation, subject, test, list(islice(operands, MAX_VALUES)))
     for applies in audiences:
         yield from _tag_changes(situation, applies.tags or ())

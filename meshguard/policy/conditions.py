@@ -292,15 +292,31 @@ def finder(subject: str) -> Find:
     if plain is not None:
         return plain
     root, _, path = subject.partition(".")
-    return _path_finder(root, tuple(path.split(".")), subject)
+    return _path_finder(root, path.split("."), subject) if "." in path else _field_finder(root, path, subject)
 
 
-def _path_finder(root: str, path: tuple[str, ...], subject: str) -> Find:
+def _field_finder(root: str, name: str, subject: str) -> Find:
     missing = Problem(f"{subject} is missing", missing=True)
 
     def find(facts: Facts) -> object:
         if problem := facts.size_problem(root):
-            return Problem(f"the {root} can't be looked into: {problem.message}")
+            return _too_large(root, problem)
+        fields = facts.root(root)
+        return fields.get(name, missing) if fields else missing
+
+    return find
+
+
+def _too_large(root: str, problem: Problem) -> Problem:
+    return Problem(f"the {root} can't be looked into: {problem.message}")
+
+
+def _path_finder(root: str, path: Sequence[str], subject: str) -> Find:
+    missing = Problem(f"{subject} is missing", missing=True)
+
+    def find(facts: Facts) -> object:
+        if problem := facts.size_problem(root):
+            return _too_large(root, problem)
         found = readings(facts.root(root), path)
         value = next(found, missing)
         return value if next(found, missing) is missing else Problem(f"{subject} means two things")
@@ -321,7 +337,7 @@ _PLAIN_FINDERS: dict[str, Find] = {
     "trustTier": lambda facts: facts.agent.trust_tier,
     "agentId": lambda facts: facts.agent.id,
     "agentName": lambda facts: facts.agent.name,
-    "time": Facts.utc,
+    "time": lambda facts: facts.utc(),
 }
 
 

@@ -147,18 +147,42 @@ class PolicyEngine:
             return Decision(decision.allowed, decision.policy, decision.rule, reason, facts.errors)
         return _with_errors(decision, facts.errors)
 
-    def _explained(self, decision: Decision, situation: Situation) -> Decision:
+    def smallest_change(self, situation: Situation) -> Change | None:
+        """Return a change of one thing that turns a decision around; None when none was found.
+
+        Args:
+            situation: Who asks for what, and when; an active agent of a known tier.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> from meshguard.policy import Agent, Request, load_policy
+            >>> rule = {"effect": "allow", "actions": ["pay"], "conditions": {"tags": ["payments"]}}
+            >>> engine = PolicyEngine([load_policy({"name": "pay", "rules": [rule]})])
+            >>> agent = Agent("agent_1", "helper", "verified")
+            >>> situation = Situation(agent, Request("pay"), datetime.now(UTC))
+            >>> engine.smallest_change(situation).words
+            'with tag `payments`'
+        """
+        return self._change(situation, self._situation_allowed(situation))
+
+    def _change(self, situation: Situation, allowed: bool) -> Change | None:
         denies, allows = self._actions.find(situation.request.action)
-        rules = (*denies, *allows) if decision.allowed else (*allows, *denies)
-        policies = explain_policies(
-            self._policies, rules, situation, decided=(decision.policy, decision.rule)
-        )
-        change = smallest_change(
+        rules = (*denies, *allows) if allowed else (*allows, *denies)
+        return smallest_change(
             situation,
             [rule.rule.conditions for rule in rules if rule.rule.conditions],
             self._audiences_of(rules),
-            lambda other: self._decide(other.agent, other.request, other.now).allowed != decision.allowed,
+            lambda other: self._situation_allowed(other) is not allowed,
         )
+
+    def _situation_allowed(self, situation: Situation) -> bool:
+        return self.decide(situation.agent, situation.request, now=situation.now).allowed
+
+    def _explained(self, decision: Decision, situation: Situation) -> Decision:
+        denies, allows = self._actions.find(situation.request.action)
+        decided = (decision.policy, decision.rule)
+        policies = explain_policies(self._policies, (*denies, *allows), situation, decided)
+        change = self._change(situation, decision.allowed)
         return replace(decision, explanation=_story(decision, policies, change))
 
     def _audiences_of(self, rules: Iterable[CompiledRule]) -> list[AppliesTo]:

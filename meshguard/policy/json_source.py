@@ -9,7 +9,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import TYPE_CHECKING
 
 from meshguard.policy.numerals import exact_number
-from meshguard.policy.source import Budget, Entry, Node, refusal
+from meshguard.policy.source import MAX_VALUES, Budget, Entry, Node, refusal
 
 if TYPE_CHECKING:
     from meshguard.policy.faults import PolicyLoadError
@@ -20,20 +20,20 @@ _WORDS = {"true": True, "false": False, "null": None}
 _WORD = re.compile(r"true|false|null")
 
 
-def read_json(text: str) -> Node:
-    """Return the tree of a JSON text.
+def read_json(text: str, values: int = MAX_VALUES) -> Node:
+    """Return the tree of a JSON text of at most so many keys and values.
 
     Raises:
         PolicyLoadError: It is not JSON, too large or too deep.
     """
-    return _Reader(text).document()
+    return _Reader(text, Budget(values)).document()
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, budget: Budget) -> None:
         self._text = text
         self._at = 0
-        self._budget = Budget()
+        self._budget = budget
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def document(self) -> Node:
@@ -64,7 +64,7 @@ class _Reader:
         if match := _WORD.match(self._text, self._at):
             self._at = match.end()
             return Node(_WORDS[match.group()], line=line, column=column)
-        raise self._refusal("a JSON value is expected here")
+        raise self._refusal("a JSON value is expected here (text in double quotes, a finite number, …)")
 
     def _items(self, depth: int) -> tuple[Node, ...]:
         self._at += 1

@@ -224,13 +224,8 @@ def _glob_warnings(rule: CompiledRule, path: str, test: Test) -> Iterator[tuple[
     globs = [str(operand) for operand in test.alternatives]
     for glob in globs:
         if "//" in glob:
-            yield (
-                path,
-                (
-                    f"{quoted(glob)} never matches both a value and its resolved path, which has no `//`: "
-                    "for URLs use `startsWith`"
-                ),
-            )
+            advice = "for URLs use `startsWith`"
+            yield path, f"{quoted(glob)} is never true: both path and resolved path must match; {advice}"
         bare = glob.removeprefix("**/")
         if not rule.allows and bare != glob and bare not in globs and "*" not in bare:
             yield path, f"{quoted(glob)} does not match {quoted(bare)} itself: add it to the list"

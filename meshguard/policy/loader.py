@@ -27,7 +27,8 @@ def load_policy(source: str | bytes | Mapping[str, object], *, file: str | None 
 
     Args:
         source: YAML 1.2 or JSON, as text or UTF-8 bytes of at most 1 MiB; or a parsed JSON object.
-        file: A name for the source in faults; one that ends in ``.json`` makes it JSON alone.
+        file: A name for the source in faults. One that ends in ``.json`` makes it JSON, as does a text that
+            begins like a JSON object, with ``{"``.
 
     Returns:
         The policy, whole.
@@ -111,13 +112,16 @@ def _tree(source: str | bytes | Mapping[str, object], file: str | None) -> Node:
     return from_json_value(source) if isinstance(source, Mapping) else read_text(source, file)
 
 
-def read_text(source: str | bytes, file: str | None) -> Node:
-    """Return the tree of a YAML or JSON text.
+def read_text(source: str | bytes, file: str | None, *, values: int | None = None) -> Node:
+    """Return the tree of a YAML or JSON text; of at most so many keys and values, when not those of a policy.
 
     Raises:
         PolicyLoadError: It is neither, or is too large.
     """
-    return _parse(_decoded(source), is_json=file is not None and file.endswith(".json"))
+    text = _decoded(source)
+    is_json = _LOOKS_LIKE_JSON.match(text) or (file is not None and file.endswith(".json"))
+    limits = {} if values is None else {"values": values}
+    return read_json(text, **limits) if is_json else read_yaml(text, **limits)
 
 
 def _decoded(source: str | bytes) -> str:
@@ -133,17 +137,3 @@ def _decoded(source: str | bytes) -> str:
 
 def _encoded_size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _parse(text: str, *, is_json: bool) -> Node:
-    if is_json:
-        return read_json(text)
-    if not _LOOKS_LIKE_JSON.match(text):
-        return read_yaml(text)
-    try:
-        return read_json(text)
-    except PolicyLoadError as not_json:
-        try:
-            return read_yaml(text)
-        except PolicyLoadError:
-            raise not_json from None

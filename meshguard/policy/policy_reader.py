@@ -37,9 +37,9 @@ def read_policy(node: Node) -> Policy:
         PolicyLoadError: With every fault that was found.
     """
     faults: list[Fault] = []
-    policy = _PolicyReader(faults).policy(Place(node, "", faults))
+    policy = _policy(Place(node, "", faults))
     if faults or policy is None:
-        raise PolicyLoadError(faults[:MAX_FAULTS])
+        raise PolicyLoadError(faults)
     return policy
 
 
@@ -159,31 +159,23 @@ def _kind(node: Node) -> str:
 
 
 def _quoting_hint(node: Node, wanted: str) -> str:
-    return ': put it in quotes, as in `"1.0"`' if wanted == "a text" and node.value not in {None, ""} else ""
+    return ": put it in quotes" if wanted == "a text" and node.value is not None else ""
 
 
-class _PolicyReader:
-    def __init__(self, faults: list[Fault]) -> None:
-        self._faults = faults
-
-    def policy(self, place: Place) -> Policy | None:
-        members = place.members(words.POLICY_KEYS, "a policy")
-        if members is None:
-            return None
-        _require(place, members, ("name", "rules"))
-        name = _read(members, "name", _policy_name)
-        rules = _read(members, "rules", lambda at: at.list_of(_rule, words.MAX_RULES))
-        if rules and not self._faults:
-            _check_rule_names(members["rules"], rules)
-        return Policy(
-            name=name or "",
-            rules=rules or (),
-            version=_read(members, "version", lambda at: at.line(least=0)),
-            description=_read(members, "description", lambda at: at.text(words.MAX_DESCRIPTION)),
-            applies_to=_read(members, "appliesTo", _applies_to),
-            default_effect=_read(members, "defaultEffect", _effect) or "deny",
-            delegation=_read(members, "delegation", _delegation),
-        )
+def _policy(place: Place) -> Policy | None:
+    members = place.members(words.POLICY_KEYS, "a policy")
+    if members is None:
+        return None
+    _require(place, members, ("name", "rules"))
+    return Policy(
+        name=_read(members, "name", _policy_name) or "",
+        rules=_read(members, "rules", _rules) or (),
+        version=_read(members, "version", lambda at: at.line(least=0)),
+        description=_read(members, "description", lambda at: at.text(words.MAX_DESCRIPTION)),
+        applies_to=_read(members, "appliesTo", _applies_to),
+        default_effect=_read(members, "defaultEffect", _effect) or "deny",
+        delegation=_read(members, "delegation", _delegation),
+    )
 
 
 def _require(place: Place, members: dict[str, Place], keys: tuple[str, ...]) -> None:
@@ -208,14 +200,17 @@ def _effect(place: Place) -> Effect | None:
     return cast("Effect | None", place.word(words.EFFECTS, "an effect"))
 
 
-def _check_rule_names(place: Place, rules: tuple[Rule, ...]) -> None:
+def _rules(place: Place) -> tuple[Rule, ...] | None:
+    rules = place.list_of(_rule, words.MAX_RULES)
+    items = place.node.items or ()
     seen: dict[str, int] = {}
-    for index, rule in enumerate(rules):
+    for index, rule in enumerate(rules or ()):
         name = rule.name or f"rule {index + 1}"
         if name in seen:
-            node = (place.node.items or ())[index]
-            place.child(index, node).fault(f"{quoted(name)} is the name of rule {seen[name] + 1} too")
+            message = f"{quoted(name)} is the name of rule {seen[name] + 1} too"
+            place.child(index, items[index]).fault(message)
         seen.setdefault(name, index)
+    return rules
 
 
 def _rule(place: Place) -> Rule | None:

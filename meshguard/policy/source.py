@@ -49,7 +49,7 @@ class Entry:
 class Budget:
     """How many more values and how much more depth a source may use."""
 
-    def __init__(self, values: int = MAX_VALUES) -> None:
+    def __init__(self, values: int) -> None:
         self._limit = values
         self._left = values
 
@@ -61,11 +61,8 @@ class Budget:
         """
         self._left -= 1
         if self._left < 0:
-            raise refusal(
-                f"more than {self._limit:,} keys and values: split the policy in several, or write YAML as JSON",
-                line,
-                column,
-            )
+            advice = "split the policy in several, or write YAML as JSON"
+            raise refusal(f"more than {self._limit:,} keys and values: {advice}", line, column)
         if depth > MAX_DEPTH:
             raise refusal(f"nested more than {MAX_DEPTH} deep", line, column)
 
@@ -81,7 +78,7 @@ def from_json_value(value: object) -> Node:
     Raises:
         PolicyLoadError: The value is too large or too deep.
     """
-    return _from_value(value, Budget(), 0)
+    return _from_value(value, Budget(MAX_VALUES), 0)
 
 
 def _from_value(value: object, budget: Budget, depth: int) -> Node:

@@ -11,13 +11,16 @@ from meshguard.policy.loader import read_text
 from meshguard.policy.moments import read_moment
 from meshguard.policy.policy_reader import Place
 from meshguard.policy.request import Agent, InvalidRequest, Request
-from meshguard.policy.vocabulary import EFFECTS, MAX_LIST, TIER_WORDS
+from meshguard.policy.vocabulary import EFFECTS, TIER_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshguard.policy.engine import Decision, PolicyEngine
     from meshguard.policy.model import Effect
+
+MAX_VALUES = 100_000
+MAX_CASES = 10_000
 
 _FILE_KEYS = ("policies", "agents", "cases")
 _CASE_KEYS = ("name", "agent", "action", "resource", "context", "at", "expect", "policy", "rule")
@@ -102,7 +105,7 @@ def load_cases(source: str | bytes, file: str | None = None) -> CaseFile:
     needed ``resource``, ``context``, ``at`` (as in RFC 3339), ``policy`` and ``rule``.
 
     Args:
-        source: The text, or UTF-8 bytes, of at most 1 MiB.
+        source: The text, or UTF-8 bytes, of at most 1 MiB and 100,000 keys and values.
         file: A name for the source in faults.
 
     Returns:
@@ -123,7 +126,7 @@ def load_cases(source: str | bytes, file: str | None = None) -> CaseFile:
     """
     faults: list[Fault] = []
     try:
-        found = _CaseReader().file(Place(read_text(source, file), "", faults))
+        found = _CaseReader().file(Place(read_text(source, file, values=MAX_VALUES), "", faults))
     except PolicyLoadError as error:
         faults.extend(error.faults)
     if faults:
@@ -193,7 +196,7 @@ class _CaseReader:
 
     def file(self, place: Place) -> CaseFile:
         if place.node.items is not None:
-            return CaseFile(place.list_of(self._case, MAX_LIST) or ())
+            return CaseFile(place.list_of(self._case, MAX_CASES) or ())
         members = place.members(_FILE_KEYS, "a file of cases")
         if members is None:
             return CaseFile(())
@@ -202,7 +205,7 @@ class _CaseReader:
         if "cases" not in members:
             place.fault("`cases` is missing", key="cases")
             return CaseFile(())
-        return CaseFile(members["cases"].list_of(self._case, MAX_LIST) or (), policies)
+        return CaseFile(members["cases"].list_of(self._case, MAX_CASES) or (), policies)
 
     def _read_agents(self, place: Place | None) -> None:
         members = place.members(None, "agents") if place else None

@@ -14,6 +14,9 @@ MAX_SHOWN_TEXT = 200
 MAX_SHOWN_ITEMS = 20
 MAX_SHOWN_DEPTH = 3
 _MAX_SHOWN_BITS = 3_000
+_PLAIN_SIZE = 100
+_PLAIN_TEXT = 1_000
+_PLAIN_KINDS = frozenset({int, float, bool, type(None)})
 
 Comparable: TypeAlias = "str | int | Decimal | bool"
 
@@ -101,6 +104,8 @@ def size_problem(value: object) -> Problem | None:
         >>> size_problem({"a": "x" * 2_000_000})
         Problem(message='it is too large', missing=False)
     """
+    if _is_plain(value):
+        return None
     level: list[object] = [value]
     values = text = 0
     for _ in range(MAX_CONTEXT_DEPTH + 1):
@@ -121,6 +126,18 @@ def size_problem(value: object) -> Problem | None:
             return None
         level = deeper
     return Problem("it is too deep")
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether it is a small object of scalars and short texts, as nearly all contexts are."""
+    if type(value) is not dict or len(value) > _PLAIN_SIZE:
+        return False
+    for key, item in value.items():
+        if type(key) is not str or len(key) > _PLAIN_TEXT:
+            return False
+        if len(item) > _PLAIN_TEXT if type(item) is str else type(item) not in _PLAIN_KINDS:
+            return False
+    return True
 
 
 def _key_size(item: object) -> int:

@@ -43,15 +43,15 @@ _RADIX = re.compile(r"0o[0-7]{1,64}|0x[0-9a-fA-F]{1,64}")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-def read_yaml(text: str) -> Node:
-    """Return the tree of a YAML text.
+def read_yaml(text: str, values: int = MAX_YAML_VALUES) -> Node:
+    """Return the tree of a YAML text of at most so many keys and values.
 
     Raises:
         PolicyLoadError: It is not YAML, uses what policies do without, or is too large or too deep.
     """
     _check_lines(text)
     try:
-        return _Reader(_events(text)).document()
+        return _Reader(_events(text), Budget(values)).document()
     except ReaderError as error:
         character = f"U+{error.character:04X}" if isinstance(error.character, int) else "a byte"
         raise refusal(f"not YAML: {character} is not allowed here", *_place_of(text, error)) from None
@@ -94,9 +94,9 @@ def _events(text: str) -> Iterator[Event]:
 
 
 class _Reader:
-    def __init__(self, events: Iterator[Event]) -> None:
+    def __init__(self, events: Iterator[Event], budget: Budget) -> None:
         self._events = events
-        self._budget = Budget(MAX_YAML_VALUES)
+        self._budget = budget
 
     def document(self) -> Node:
         next(self._events)

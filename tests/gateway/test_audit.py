@@ -233,6 +233,7 @@ def test_a_store_that_cannot_be_written_allows_nothing_and_recovers(lab: Lab, tm
         assert "X-MeshGuard-Decision" not in response.headers
         assert response.headers["Retry-After"]
         assert lab.admin.post("/admin/agents", json={"name": "x"}).status_code == 503
+        assert lab.admin.get("/health").json()["checks"]["audit"] == "failed: entries can't be written"
         connection.execute("ALTER TABLE hidden RENAME TO audit_entries")
     assert check(agent, "read:x").status_code == 200
     assert len(lab.admin.get("/admin/agents").json()["agents"]) == 1

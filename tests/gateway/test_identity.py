@@ -4,7 +4,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -168,6 +168,21 @@ def test_verified_tokens_are_remembered_in_bounded_number(tmp_path: Any, monkeyp
 def _complete_claims() -> dict[str, Any]:
     base = {"sub": "a", "name": "a", "tier": "verified", "tags": [], "iat": 1, "exp": 9_999_999_999}
     return base | {"iss": "meshguard", "jti": uuid.uuid4().hex}
+
+
+def test_an_agent_revoked_while_its_request_comes_in_is_refused(open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab(mode="audit")
+    agent = lab.create()
+
+    def body() -> Iterator[bytes]:
+        yield b'{"action": '
+        lab.admin.delete(f"/admin/agents/{agent['id']}")
+        yield b'"read:x"}'
+
+    headers = {"Content-Type": "application/json"}
+    response = lab.client(agent["token"]).post("/api/v1/pdp/evaluate", content=body(), headers=headers)
+    assert response.status_code == 401
+    assert lab.entries(kind="decision") == []
 
 
 def test_an_agent_with_very_many_tags_gets_a_token_that_fits_a_header(lab: Lab) -> None:

@@ -186,6 +186,15 @@ def test_a_path_that_could_lead_elsewhere_is_refused(
     assert upstream.seen == []
 
 
+def test_a_query_with_raw_bytes_is_refused_before_anything_is_recorded(agent: Any) -> None:
+    with socket.create_connection((str(agent.base_url.host), agent.base_url.port)) as connection:
+        authorization = agent.headers["Authorization"].encode()
+        request = b"GET /proxy/a?x=\xff HTTP/1.1\r\nHost: a\r\nAuthorization: " + authorization + b"\r\n\r\n"
+        connection.sendall(request)
+        assert b" 400 " in connection.recv(100)
+    assert agent.lab.entries(kind="decision") == []
+
+
 def test_raw_dot_segments_are_refused(agent: httpx.Client, upstream: Upstream) -> None:
     host, port = str(agent.base_url.host), agent.base_url.port
     with socket.create_connection((host, port)) as connection:

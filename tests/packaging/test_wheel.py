@@ -71,11 +71,11 @@ def test_the_command_line_says_how_to_install_what_it_lacks(bare: Path, tmp_path
     assert "Traceback" not in done.stderr
 
 
-def test_the_gateway_extra_serves_from_the_wheel_alone(full: Path, tmp_path: Path) -> None:
+def test_the_gateway_finds_the_contract_in_the_wheel(full: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, meshguard.gateway\n"
-        "from meshguard.gateway.contract import spec_bytes\n"
-        "sys.stdout.buffer.write(spec_bytes())\n"
+        "import sys\n"
+        "from meshguard.gateway.contract import load_contract\n"
+        "sys.stdout.buffer.write(load_contract().text)\n"
     )
     done = run(full, "-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,8 @@
 
 import copy
 
+from meshguard.policy import PolicyLoadError, load_policy
+
 WHOLE = {
     "name": "whole",
     "version": "1.0",
@@ -210,3 +212,12 @@ def without(value, path):
     changed = copy.deepcopy(value)
     del at(changed, path[:-1])[path[-1]]
     return changed
+
+
+def faults_of(source):
+    """What is wrong with a policy; None when it loads."""
+    try:
+        load_policy(source)
+    except PolicyLoadError as error:
+        return error.faults
+    return None

@@ -116,7 +116,7 @@ def tests_value(subject, tests, agent, request, now):
     return all_of(values)
 
 
-def test_value(subject, name, operand, agent, request, now):
+def test_value(subject, name, operand, agent, request, now):  # noqa: PLR0911, PLR0917
     if subject == "time":
         return time_value(name, operand, now)
     found = candidates(subject, agent, request)

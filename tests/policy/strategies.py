@@ -1,6 +1,6 @@
 """Policies, agents and requests that meet often: few words, all kinds of values."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 from hypothesis import strategies as st
@@ -27,9 +27,14 @@ PATTERNS = [
     "write:*:draft",
     "read*file",
     "read:filefile*",
+    "read:*:file",
+    "write:mail*mail:draft",
 ]
 PATHS = [
     "/etc/passwd",
+    "/etcetera",
+    "/var/logs/x",
+    "srv/ab",
     "/var/../etc/passwd",
     "/var/log/x.log",
     "/var/log/",
@@ -63,6 +68,8 @@ GLOBS = [
     "*/*",
     "srv/**/c.*",
     "/var/*",
+    "/*",
+    "/var/*.log",
     "**/a/**",
     "***",
     "/etc/passwd",
@@ -75,7 +82,7 @@ GLOBS = [
     "*s*/**b**",
 ]
 FOLDERS = ["/etc", "/var/log", "/var/./log/", "var", ".", "/", "srv/a", "/var//", "a/.."]
-NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
+NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 0.3, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
 TEXTS = ["", "a", "prod", "Prod", "prod-eu", "100", "é", "e\u0301", "\u202eprod", "true", "a\nb"]
 SCALARS = [*TEXTS, *NUMBERS, True, False]
 VALUES = [
@@ -98,6 +105,8 @@ VALUES = [
     float("nan"),
     float("inf"),
     Decimal("0.1"),
+    Decimal("0.1"),
+    Decimal("0.3"),
     Decimal("NaN"),
 ]
 DEEP = {"a": "a"}
@@ -108,7 +117,14 @@ WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 PATH_SUBJECTS = ["context.a", "context.a.b", "context.a.b.c", "context.z", "metadata.a", "metadata.a.b"]
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
-NOWS = [NOW, NOW + timedelta(hours=5), NOW - timedelta(hours=3), NOW + timedelta(days=5, seconds=1830)]
+NOWS = [
+    NOW,
+    NOW + timedelta(hours=5),
+    NOW - timedelta(hours=3),
+    NOW + timedelta(days=5, seconds=1830),
+    datetime(2026, 1, 5, 22, 30, tzinfo=timezone(timedelta(hours=10))),
+    datetime(2026, 1, 5, 3, tzinfo=timezone(-timedelta(hours=9))),
+]
 
 
 def some(values, most=3):
@@ -155,7 +171,7 @@ TIME_TESTS = {"weekdays": some(WEEKDAYS), "after": st.sampled_from(MOMENTS)}
 BEFORE_TESTS = {"weekdays": some(WEEKDAYS), "before": st.sampled_from(MOMENTS)}
 
 
-def tests_of(kinds, depth=2):
+def kinds_of_tests(kinds, depth=2):
     """A tests object with one to three of some kinds of tests, now and then below a ``not``."""
     plain = st.fixed_dictionaries({}, optional=kinds).filter(bool)
     few = st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=2, unique=True).flatmap(
@@ -163,19 +179,19 @@ def tests_of(kinds, depth=2):
     )
     if depth == 0:
         return plain | few
-    return few | few | st.fixed_dictionaries({"not": tests_of(kinds, depth - 1)}, optional={})
+    return few | few | st.fixed_dictionaries({"not": kinds_of_tests(kinds, depth - 1)}, optional={})
 
 
-ANY_TEXT_TESTS = st.sampled_from(TEXTS) | some(TEXTS) | tests_of(TEXT_TESTS)
-ANY_VALUE_TESTS = st.sampled_from(SCALARS) | some(SCALARS) | tests_of(VALUE_TESTS)
+ANY_TEXT_TESTS = st.sampled_from(TEXTS) | some(TEXTS) | kinds_of_tests(TEXT_TESTS)
+ANY_VALUE_TESTS = st.sampled_from(SCALARS) | some(SCALARS) | kinds_of_tests(VALUE_TESTS)
 SUBJECTS = {
-    "resource": st.sampled_from(PATHS) | tests_of(TEXT_TESTS),
-    "action": tests_of(TEXT_TESTS),
+    "resource": st.sampled_from(PATHS) | kinds_of_tests(TEXT_TESTS),
+    "action": kinds_of_tests(TEXT_TESTS),
     "agentId": one_or_some(IDS),
-    "agentName": one_or_some(NAMES) | tests_of(TEXT_TESTS),
-    "tags": one_or_some(TAGS) | tests_of(TAG_TESTS),
-    "trustTier": one_or_some(TIERS) | tests_of(TIER_TESTS),
-    "time": tests_of(TIME_TESTS) | tests_of(BEFORE_TESTS),
+    "agentName": one_or_some(NAMES) | kinds_of_tests(TEXT_TESTS),
+    "tags": one_or_some(TAGS) | kinds_of_tests(TAG_TESTS),
+    "trustTier": one_or_some(TIERS) | kinds_of_tests(TIER_TESTS),
+    "time": kinds_of_tests(TIME_TESTS) | kinds_of_tests(BEFORE_TESTS),
     **dict.fromkeys(PATH_SUBJECTS, ANY_VALUE_TESTS),
 }
 
@@ -215,9 +231,25 @@ def policy(name):
     )
 
 
-POLICY_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
+def _one_test_rule(subject, tests):
+    return st.fixed_dictionaries(
+        {
+            "effect": st.sampled_from(["allow", "deny"]),
+            "actions": st.just(["*"]) | some(PATTERNS),
+            "conditions": st.fixed_dictionaries({subject: tests}),
+        }
+    )
+
+
+# one test alone: nothing else hides what becomes of it
+ONE_TEST = st.sampled_from([*SUBJECTS, "resource", "context.a", "context.a.b", "time"]).flatmap(
+    lambda subject: st.lists(_one_test_rule(subject, SUBJECTS[subject]), min_size=1, max_size=2)
+)
+FOCUSED_SETS = ONE_TEST.map(lambda rules: [{"name": "focused", "rules": rules}])
+MIXED_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
     lambda count: st.tuples(*(policy(name) for name in "bca"[:count])).map(list)
 )
+POLICY_SETS = FOCUSED_SETS | MIXED_SETS
 
 
 def an_agent(random):

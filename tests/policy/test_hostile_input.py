@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshguard.policy import Agent, InvalidRequest, PolicyEngine, PolicyLoadError, Request, load_policy
-from tests.policy.corpus import variants
+from tests.policy.corpus import faults_of
 from tests.policy.strategies import GLOBS, NOW
 
 HANG = 0.1
@@ -38,6 +38,11 @@ def within_time(call):
             break
     assert fastest < HANG
     return result
+
+
+def assert_loads_or_is_refused(source):
+    faults = faults_of(source)
+    assert faults is None or faults
 
 
 def refusal(source, **options):
@@ -238,29 +243,15 @@ def test_an_object_that_contains_itself_is_refused():
     refusal(endless)
 
 
-def test_every_variant_of_a_whole_policy_loads_or_is_refused_with_a_path():
-    for value, what in variants():
-        try:
-            load_policy(value)
-        except PolicyLoadError as error:
-            assert all(fault.path == "" or fault.path.startswith("/") for fault in error.faults), what
-
-
 @given(st.text(max_size=60) | st.text(alphabet="{}[]:,-?*&!|>'\"#%@` \n\tanme0.", max_size=60))
 def test_any_text_loads_or_is_refused(text):
     for source in (text, rule(text), value(text)):
-        try:
-            load_policy(source)
-        except PolicyLoadError as error:
-            assert error.faults
+        assert_loads_or_is_refused(source)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_load_or_are_refused(data):
-    try:
-        load_policy(data)
-    except PolicyLoadError as error:
-        assert error.faults
+    assert_loads_or_is_refused(data)
 
 
 JSON = st.recursive(
@@ -274,10 +265,7 @@ JSON = st.recursive(
 def test_any_json_value_loads_or_is_refused(policy, conditions):
     whole = {"name": "p", "rules": [{"effect": "deny", "actions": ["a"], "conditions": conditions}]}
     for source in (policy, whole):
-        try:
-            load_policy(source)
-        except PolicyLoadError as error:
-            assert error.faults
+        assert_loads_or_is_refused(source)
 
 
 def nested(depth, wrap):
@@ -304,6 +292,7 @@ HOSTILE_CONTEXTS = {
     "a set": {"a": {1}},
     "bytes": {"a": b"1"},
     "another object": {"a": object()},
+    "keys that are no text": {"a": None, 1: 2, None: 3},
 }
 TESTS = [
     {"equals": 1},

@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpcore
+import httpx
 import pytest
 
 from meshguard import (
@@ -70,6 +72,35 @@ def test_no_traceback_shows_a_token_even_with_local_variables(
     except MeshGuardError as error:
         leaks = _leaks(error)
         assert not leaks
+
+
+class Stuck(httpcore.MockStream):
+    """A connection on which nothing can be written."""
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        raise httpcore.WriteTimeout
+
+
+class StuckBackend(httpcore.MockBackend):
+    """Opens connections on which nothing can be written."""
+
+    def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
+        return Stuck([])
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_traceback_shows_the_frames_that_held_the_headers(
+    call: Callable[[MeshGuardClient], Any],
+) -> None:
+    with httpx.HTTPTransport() as transport, httpx.Client(transport=transport) as http_client:
+        transport._pool = httpcore.ConnectionPool(network_backend=StuckBackend([]))
+        client = MeshGuardClient(
+            "http://gateway.test", AGENT_SECRET, ADMIN_SECRET, max_retries=0, http_client=http_client
+        )
+        with pytest.raises(GatewayUnavailableError) as caught:
+            call(client)
+    leaks = _leaks(caught.value)
+    assert not leaks
 
 
 def test_no_traceback_of_the_async_client_shows_a_token(gateway: Gateway) -> None:

@@ -1,0 +1,153 @@
+"""Mistakes seeded into the evaluator, each of which the comparison with the oracle finds.
+
+A mistake is a piece of source replaced in one function, so a test also fails when that source is gone.
+"""
+
+import __future__
+
+import inspect
+import textwrap
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import NoSuchExample
+
+from meshguard.policy import conditions, engine, globs, index, paths, policy_reader, values
+from tests.policy.comparison import (
+    SITUATIONS,
+    first_difference,
+    first_pattern_difference,
+    first_test_difference,
+)
+
+SEARCH = settings(
+    max_examples=2_000,
+    database=None,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    owner: object
+    function: str
+    right: str
+    wrong: str
+    used_in: object = None
+
+    def commit(self, monkeypatch):
+        function = inspect.getattr_static(self.owner, self.function)
+        source = textwrap.dedent(inspect.getsource(function))
+        assert source.count(self.right) == 1
+        names = {}
+        wrong = source.replace(self.right, self.wrong)
+        code = compile(wrong, "<mistake>", "exec", flags=__future__.annotations.compiler_flag)
+        exec(code, function.__globals__, names)
+        monkeypatch.setattr(self.used_in or self.owner, self.function, names[self.function])
+
+
+DECIDE = (engine.PolicyEngine, "_decide")
+MATCHES = "outcome is True or (not rule.allows and outcome is not False)"
+MISTAKES = {
+    "a deny rule with an error does not match": Mistake(*DECIDE, MATCHES, "outcome is True"),
+    "an allow rule with an error matches": Mistake(*DECIDE, MATCHES, "outcome is not False"),
+    "the first allow wins": Mistake(
+        *DECIDE, "self._actions.find(request.action)", "reversed(self._actions.find(request.action))"
+    ),
+    "a rule of a policy that does not apply is read": Mistake(
+        *DECIDE, "rule.policy_rank in policies", "True"
+    ),
+    "a revoked agent is let in": Mistake(engine, "_refused", 'agent.status != "active"', "False"),
+    "an unknown tier is let in": Mistake(engine, "_refused", "agent.trust_tier not in TIERS", "False"),
+    "no policy means allow": Mistake(engine, "_default", "return _NO_POLICY", "return _DEFAULT_ALLOW"),
+    "one policy that allows by default is enough": Mistake(index.AudienceIndex, "_find", "all(", "any("),
+    "trust tiers are not looked at": Mistake(index, "unmet_keys", "applies.trust_tiers is not None", "False"),
+    "tags are not looked at": Mistake(index, "unmet_keys", "applies.tags is not None", "False"),
+    "agent ids are dropped": Mistake(
+        policy_reader, "_applies_to", '_read(members, "agentIds", lambda at: at.list_of(Place.line))', "None"
+    ),
+    "agents of one tier are taken for each other": Mistake(
+        index.AudienceIndex, "of", "(agent.trust_tier, agent.tags, ", "(agent.trust_tier, "
+    ),
+    "agents with the same tags are taken for each other": Mistake(
+        index.AudienceIndex, "of", "agent.id if self._by_id else None", "None"
+    ),
+    "the last deny is reported": Mistake(index, "_rank", "rule.rank", "-rule.rank"),
+    "general patterns are forgotten": Mistake(index._Bucket, "find", "if not self._checked:", "if True:"),
+    "suffixes are forgotten": Mistake(index.ActionIndex, "_buckets", "in self._suffix_lengths", "in ()"),
+    "the parts of a pattern overlap": Mistake(globs.ActionPattern, "matches", "start > end or ", ""),
+    "an asterisk crosses a slash": Mistake(globs, "_widened", "if crosses:", "if True:"),
+    "two asterisks stop at a slash": Mistake(globs, "_widened", "if crosses:", "if False:"),
+    "only the first place of a literal is tried": Mistake(
+        globs, "_after", "at = max(", "break\n            at = max("
+    ),
+    "not of an error is true": Mistake(
+        conditions,
+        "negation",
+        "return outcome if isinstance(outcome, Problem) else not outcome",
+        "return outcome is not True",
+    ),
+    "all with an error is true": Mistake(conditions, "both", "_problem_of(outcomes) or True", "True"),
+    "any with an error is false": Mistake(conditions, "either", "_problem_of(outcomes) or False", "False"),
+    "an error comes before false": Mistake(conditions, "both", "if False in outcomes:", "if False:"),
+    "a path is matched as sent alone": Mistake(conditions, "_matches_path", "else TWO_PATHS", "else as_sent"),
+    "a path is matched as resolved alone": Mistake(
+        conditions, "_matches_path", "return as_sent if", "return glob.matches(resolved) if True or"
+    ),
+    "a climbing path is no match": Mistake(conditions, "_matches_path", "return CLIMBS", "return False"),
+    "a path that climbs starts again": Mistake(paths, "resolve", "return None", "continue", conditions),
+    "a sibling with the same beginning is within": Mistake(
+        paths, "lies_in", 'folder.rstrip("/") + "/"', 'folder.rstrip("/")', conditions
+    ),
+    "a missing value is false": Mistake(
+        conditions.ValueTest,
+        "evaluate",
+        "value if type(value) is Problem else",
+        "False if type(value) is Problem else",
+    ),
+    "a path that means two things means the first": Mistake(
+        conditions, "_path_finder", "value if next(found, missing) is missing else", "value if True else"
+    ),
+    "a context of any depth is looked into": Mistake(
+        conditions, "_field_finder", "if problem := facts.size_problem(root):", "if problem := None:"
+    ),
+    "a value of another type is only different": Mistake(
+        values, "comparable", "return mismatch(value, kind)", 'return "" if kind == "text" else 0', conditions
+    ),
+    "large integers are rounded": Mistake(
+        values,
+        "exact",
+        "        return number\n",
+        "        return int(float(number)) if number < 2**99 else number\n",
+    ),
+    "fractions are binary": Mistake(values, "exact", "Decimal(repr(float(number)))", "Decimal(number)"),
+    "the time is local": Mistake(conditions.Facts, "utc", "self.now.astimezone(UTC)", "self.now"),
+    "one tag of several is enough to be outside": Mistake(
+        conditions, "checker", "not wanted.isdisjoint(tags)", "wanted >= tags"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_found(name, monkeypatch):
+    MISTAKES[name].commit(monkeypatch)
+    assert finds_a_difference()
+
+
+def test_a_boolean_taken_for_a_number_is_found(monkeypatch):
+    monkeypatch.setitem(values._KINDS, bool, "number")
+    assert finds_a_difference()
+
+
+def finds_a_difference():
+    if first_pattern_difference() or first_test_difference():
+        return True
+    try:
+        find(SITUATIONS, lambda situation: first_difference(*situation) is not None, settings=SEARCH)
+    except NoSuchExample:
+        return False
+    return True
