@@ -31,6 +31,7 @@ from sqlalchemy import (
     insert,
     make_url,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import DBAPIError
@@ -353,10 +354,16 @@ def remove_policy(connection: Connection, name: str) -> None:
     connection.execute(delete(policies).where(policies.c.name == name))
 
 
+_PUT_STATE = text(
+    "INSERT INTO gateway_state (name, value) VALUES (:name, :value)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
 def put_state(connection: Connection, name: str, value: str) -> None:
     """Store a value that all gateways on the database share."""
-    connection.execute(delete(state).where(state.c.name == name))
-    connection.execute(insert(state).values(name=name, value=value))
+    # Not removed and added: of two gateways that do so at once, one would fail.
+    connection.execute(_PUT_STATE, {"name": name, "value": value})
 
 
 def to_json(value: object) -> str:

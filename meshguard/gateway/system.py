@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,8 @@ class Probe:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        # A name of its own: probes of several gateways must not wait for each other.
+        self._name = f"probe {secrets.token_hex(4)}"
         self._outcome = ("ok", "ok")
         self._good_until = float("-inf")
         self._lock = asyncio.Lock()
@@ -109,7 +112,7 @@ class Probe:
 
         def perform(connection: Connection) -> Change[None]:
             audit_log.try_entry(connection)
-            store.put_state(connection, "probe", moment)
+            store.put_state(connection, self._name, moment)
             return Change(None)
 
         await self._gateway.writer.change(perform)

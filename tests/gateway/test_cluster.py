@@ -131,3 +131,9 @@ def test_a_database_that_was_put_back_is_read_anew(
     engine.dispose()
     assert within_a_second(lambda: status(lab.client(lost["token"]), "read:x") == 401)
     assert status(lab.client(kept["token"]), "read:x") == 200
+
+
+def test_gateways_that_are_asked_for_their_health_at_once_stay_healthy(pair: tuple[Lab, Lab]) -> None:
+    urls = [f"{lab.url}/health" for lab in pair] * 4
+    with ThreadPoolExecutor(8) as pool:
+        assert [answer.status_code for answer in pool.map(httpx.get, urls)] == [200] * 8
