@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
@@ -352,6 +352,27 @@ def put_policy(connection: Connection, name: str, document: str, now: int, numbe
 def remove_policy(connection: Connection, name: str) -> None:
     """Remove a policy, if it is there."""
     connection.execute(delete(policies).where(policies.c.name == name))
+
+
+def insert_entries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add audit entries, each with a value for every column but its row id."""
+    if len(rows) > 1 and is_postgresql(connection):
+        _copy_entries(connection, rows)
+    else:
+        connection.execute(insert(audit_entries), rows)
+
+
+def _copy_entries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Do as an INSERT of many rows would, at a quarter of its cost."""
+    columns = [column.name for column in audit_entries.columns if column is not audit_entries.c.row_id]
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor().copy(f"COPY audit_entries ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row([row[name] for name in columns])
+    except BaseException as error:
+        connection.invalidate(error)  # SQLAlchemy did not see it fail
+        raise
 
 
 _PUT_STATE = text(

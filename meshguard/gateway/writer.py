@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, insert, update
 
 from meshguard.gateway.audit import NO_HASH, Chain, Row
 from meshguard.gateway.problems import Problem, unavailable
-from meshguard.gateway.store import audit_entries, audit_heads
+from meshguard.gateway.store import audit_heads, insert_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +158,7 @@ class Writer:
             return chain
         for row in rows:
             chain = chain.append(row)
-        connection.execute(insert(audit_entries), rows)
+        insert_entries(connection, rows)
         _store_head(connection, chain, is_new=self._chain.count == 0)
         return chain
 
