@@ -47,7 +47,7 @@ def _names(name: str) -> AliasChoices:
 
 
 class DatabaseSettings(BaseSettings):
-    """Where the store is; all that the commands on the database need."""
+    """The store; all that the commands on the database need."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -61,6 +61,12 @@ class DatabaseSettings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
     )
+    audit_partition: Literal["month", "day"] = Field("month", validation_alias=_names("AUDIT_PARTITION"))
+
+    @field_validator("audit_partition", mode="before")
+    @classmethod
+    def _lower_span(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod
@@ -114,7 +120,6 @@ class Settings(DatabaseSettings):
     audit_retention_days: int = Field(
         90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
     )
-    audit_partition: Literal["month", "day"] = Field("month", validation_alias=_names("AUDIT_PARTITION"))
     snapshot_max_age: float = Field(
         10.0, ge=1, le=3600, validation_alias=_names("SNAPSHOT_MAX_AGE"), description="seconds"
     )
@@ -129,7 +134,7 @@ class Settings(DatabaseSettings):
         "info", validation_alias=_names("LOG_LEVEL")
     )
 
-    @field_validator("mode", "proxy_action", "log_level", "audit_partition", mode="before")
+    @field_validator("mode", "proxy_action", "log_level", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -217,16 +222,16 @@ def load_settings(**arguments: Any) -> Settings:
     return _loaded(Settings, arguments)
 
 
-def load_database_url(**arguments: Any) -> SecretStr:
-    """Read `DATABASE_URL` alone.
+def load_database_settings(**arguments: Any) -> DatabaseSettings:
+    """Read the settings of the store alone.
 
     Args:
-        **arguments: `database_url`, which beats the environment; None counts as unset.
+        **arguments: Values that beat the environment, by field name; None counts as unset.
 
     Raises:
-        SettingsError: It can't be used.
+        SettingsError: With every fault.
     """
-    return _loaded(DatabaseSettings, arguments).database_url
+    return _loaded(DatabaseSettings, arguments)
 
 
 def _loaded(kind: type[_S], arguments: dict[str, Any]) -> _S:

@@ -125,6 +125,9 @@ def test_an_operator_brings_the_schema_up_to_date(empty: str) -> None:
     assert db("current", empty) == (1, f"schema none, newest {newest}\n")
     assert db("upgrade", empty) == (0, f"schema {newest}\n")
     assert db("current", empty) == (0, f"schema {newest}, newest {newest}\n")
+    engine = store.open_database(empty)
+    assert len(names(engine)) == 3
+    engine.dispose()
 
 
 def test_a_database_that_cannot_be_reached_is_said_without_its_password() -> None:
