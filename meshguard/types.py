@@ -173,6 +173,7 @@ class AuditEntry(TypedDict):
     path: NotRequired[str | None]
     status: NotRequired[int | None]
     latencyMs: NotRequired[float | None]
+    context: NotRequired[dict[str, Any] | None]
     changes: NotRequired[dict[str, Any] | None]
     stream: NotRequired[str | None]
     sequence: NotRequired[int | None]

@@ -12,7 +12,14 @@ from typer.core import TyperGroup
 from meshguard import __version__
 from meshguard.cli import missing
 
-_MODULES = {"db": "meshguard.cli.db", "policy": "meshguard.cli.policy", "serve": "meshguard.cli.serve"}
+_MODULES = {
+    "audit": "meshguard.cli.audit",
+    "backup": "meshguard.cli.backup",
+    "db": "meshguard.cli.db",
+    "policy": "meshguard.cli.policy",
+    "restore": "meshguard.cli.restore",
+    "serve": "meshguard.cli.serve",
+}
 
 
 class _Commands(TyperGroup):

@@ -58,6 +58,9 @@ def serve(  # noqa: PLR0917 - typer calls it
     proxy_max_body: int | None = typer.Option(None, help="Bytes that a forwarded body may have."),
     workers: int | None = typer.Option(None, help="Processes that serve.  [default: 1]"),
     audit_retention_days: int | None = typer.Option(None, help="Days to keep audit entries; 0 keeps all."),
+    audit_context_keys: str | None = typer.Option(
+        None, help="Keys of a request's context whose values are recorded, comma-separated."
+    ),
     rate_limit_rpm: int | None = typer.Option(None, help="Decisions a minute for each agent; 0 is off."),
     rate_limit_storage: str | None = typer.Option(None, help="Where they are counted.  [default: memory://]"),
     cors_origin: str | None = typer.Option(None, help="The origin whose pages may call."),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from meshguard.audit_verify import NO_HASH, entry_hash
 from meshguard.gateway.clock import timestamp
 from meshguard.gateway.ids import random_hex
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Row: TypeAlias = dict[str, Any]
-
-NO_HASH = "0" * 64
 
 _FIELDS = {
     "id": "id",
@@ -40,48 +38,58 @@ _FIELDS = {
     "prevHash": "prev_hash",
     "hash": "hash",
 }
-_OPTIONAL = ("agent_id", "agent_name", "trust_tier", "resource", "would_deny", "policy", "rule")
+_JSON = ("context", "changes")
+_OPTIONAL = ("agent_id", "agent_name", "trust_tier", "resource", "would_deny", "policy", "rule", "context")
 _OPTIONAL_HTTP = ("method", "path", "status", "changes")
 _ABSENT: Row = dict.fromkeys((*_OPTIONAL, *_OPTIONAL_HTTP))
+_LONGEST = {"rule": 512, "reason": 2_048, "path": 8_192}  # the contract or the table bounds the others
 
 
 def new_row(**values: Any) -> Row:
     """Return the table row of a new entry, with an id, not yet part of a chain.
 
     Args:
-        **values: The row's values by column; what is left out is absent.
+        **values: The row's values by column; what is left out is absent, and what is too long is cut off.
     """
-    return {**_ABSENT, "id": f"aud_{random_hex(24)}", **values}
+    row = {**_ABSENT, "id": f"aud_{random_hex(24)}", **values}
+    for column, longest in _LONGEST.items():
+        text = row[column]
+        if text is not None and len(text) > longest:
+            row[column] = text[: longest - 1] + "…"
+    return row
 
 
 def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the wire form of a row, `AuditEntry` of openapi.yaml; what is absent is left out."""
+    """Return the wire form of a row, `AuditEntry` of openapi.yaml; what is absent is left out.
+
+    Raises:
+        ValueError: The row is not as the gateway wrote it.
+        TypeError: The same.
+        OverflowError: The same.
+    """
     entry = {name: row[column] for name, column in _FIELDS.items() if row[column] is not None}
     entry["timestamp"] = timestamp(row["timestamp"])
     if row["would_deny"] is not None:
         entry["wouldDeny"] = bool(row["would_deny"])
-    if row["changes"] is not None:
-        entry["changes"] = json.loads(row["changes"])
+    for name in _JSON:
+        if row[name] is not None:
+            entry[name] = json.loads(row[name])
     return entry
-
-
-def entry_hash(entry: Mapping[Any, Any]) -> str:
-    """Return the SHA-256 of an entry, in hexadecimal.
-
-    It is taken over the entry's canonical form: the JSON object of `AuditEntry` without `hash`, keys sorted
-    by code point, no white space, non-ASCII characters as they are, in UTF-8. `prevHash` is part of it, so
-    that each hash vouches for all entries before.
-    """
-    hashed = {name: value for name, value in entry.items() if name != "hash"}
-    canonical = json.dumps(hashed, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The end of the chain that this process writes: how many entries it has, and the last one's hash."""
+    """The end of the chain that this process writes: how many entries it has, and the last one's hash.
+
+    Args:
+        stream: The chain's name.
+        number: Its place among all chains of the log, from 1; None until it is begun.
+        count: How many entries it has.
+        hash: The last one's hash.
+    """
 
     stream: str
+    number: int | None = None
     count: int = 0
     hash: str = NO_HASH
 
@@ -90,8 +98,16 @@ class Chain:
         """Return a chain that nobody has begun yet."""
         return cls(f"gw-{secrets.token_hex(8)}")
 
-    def append(self, row: Row) -> Chain:
-        """Give the row its place at the end, and return the longer chain."""
-        row.update(stream=self.stream, sequence=self.count + 1, prev_hash=self.hash, hash=None)
-        row["hash"] = entry_hash(entry_of(row))
-        return replace(self, count=self.count + 1, hash=row["hash"])
+    def extend(self, rows: Iterable[Row], number: int) -> Chain:
+        """Give the rows their places at the end, and return the longer chain.
+
+        Args:
+            rows: New entries.
+            number: The chain's place among all chains.
+        """
+        count, last = self.count, self.hash
+        for row in rows:
+            count += 1
+            row.update(stream=self.stream, sequence=count, prev_hash=last, hash=None)
+            row["hash"] = last = entry_hash(entry_of(row))
+        return Chain(self.stream, number, count, last)

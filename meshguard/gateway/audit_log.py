@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -17,18 +18,29 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    update,
+    true,
+    tuple_,
+    union,
 )
 
-from meshguard.gateway.audit import NO_HASH, Chain, entry_hash, entry_of, new_row
-from meshguard.gateway.store import audit_entries, audit_heads
+from meshguard.audit_verify import NO_HASH, Verifier
+from meshguard.gateway.audit import entry_of, new_row
+from meshguard.gateway.audit_seals import read_heads
+from meshguard.gateway.store import audit_entries, audit_heads, audit_tombstones
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from meshguard.gateway.audit_seals import Seals
+
+_log = logging.getLogger("meshguard.gateway")
 
 _entry = audit_entries.c
 _TOP = 10
-_PRUNED_AT_ONCE = 5_000
+_PRUNED_AT_ONCE = 1_000
+_VERIFIED_AT_ONCE = 1_000
+_LOOKED_UP = 100  # actions that a pattern is taken apart into
+_LISTED_ACTIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +56,8 @@ class Filters:
     since: int | None = None
     until: int | None = None
 
-    def condition(self, dialect: str) -> ColumnElement[bool]:
-        """Return the filters as an SQL condition."""
-        texts = (self.decision, self.agent, self.action, self.trace_id, self.policy, self.kind)
-        if any(text is not None and "\0" in text for text in texts):
-            return false()
+    def condition(self) -> ColumnElement[bool]:
+        """Return the filters as an SQL condition, without agent and action."""
         wanted: list[ColumnElement[bool]] = [
             column == value
             for column, value in (
@@ -59,47 +68,152 @@ class Filters:
             )
             if value is not None
         ]
-        if self.agent is not None:
-            wanted.append(or_(_entry.agent_id == self.agent, _entry.agent_name == self.agent))
-        if self.action is not None:
-            wanted.append(_fits(self.action, dialect))
         if self.since is not None:
             wanted.append(_entry.timestamp >= self.since)
         if self.until is not None:
             wanted.append(_entry.timestamp < self.until)
         return and_(True, *wanted)
 
+    def alternatives(self, connection: Connection) -> list[ColumnElement[bool]]:
+        """Return conditions of which an entry fits one; an index answers each in the order of pages."""
+        texts = (self.decision, self.agent, self.action, self.trace_id, self.policy, self.kind)
+        if any(text is not None and "\0" in text for text in texts):
+            return []
+        of_action: list[ColumnElement[bool]] = [true()]
+        if self.action is not None:
+            of_action = _fitting(connection, self.action)
+        if self.agent is None:
+            return of_action
+        by_agent = (_entry.agent_id == self.agent, _entry.agent_name == self.agent)
+        return [and_(agent, or_(false(), *of_action)) for agent in by_agent]
 
-def _fits(pattern: str, dialect: str) -> ColumnElement[bool]:
-    """Return the condition that an action fits a pattern of literal text and `*`; case matters."""
+
+def _fitting(connection: Connection, pattern: str) -> list[ColumnElement[bool]]:
+    """Return conditions that an action fits a pattern of literal text and `*`; case matters.
+
+    Few actions fit, mostly; then each is looked up in the index. Of very many, the newest entries have some.
+    """
     if "*" not in pattern:
-        return _entry.action == pattern
-    if dialect == "sqlite":
+        return [_entry.action == pattern]
+    known = _known_actions(connection, pattern)
+    fitting = [action for action in known if _fits(action, pattern)]
+    if len(known) < _LISTED_ACTIONS and len(fitting) <= _LOOKED_UP:
+        return [_entry.action == action for action in fitting]
+    if connection.dialect.name == "sqlite":
         glob = "".join(f"[{char}]" if char in "?[" else char for char in pattern)
-        return _entry.action.op("GLOB", is_comparison=True)(glob)
+        return [_entry.action.op("GLOB", is_comparison=True)(glob)]
     like = "".join("%" if char == "*" else f"\\{char}" if char in "%_\\" else char for char in pattern)
-    return _entry.action.like(like, escape="\\")
+    return [_entry.action.like(like, escape="\\")]
+
+
+def _known_actions(connection: Connection, pattern: str) -> list[str]:
+    """Return the different actions of the log, one step in the index for each; about 1,000 at most.
+
+    SQLite compares text by code point, so that only actions with the pattern's beginning need be looked at.
+    """
+    least = pattern.partition("*")[0] if connection.dialect.name == "sqlite" else ""
+    known = select(func.min(_entry.action).label("action")).where(_entry.action >= least).cte(recursive=True)
+    following = select(func.min(_entry.action)).where(_entry.action > known.c.action).scalar_subquery()
+    known = known.union_all(select(following).where(_begins(known.c.action, least)))
+    listed = select(known.c.action).where(_begins(known.c.action, least)).limit(_LISTED_ACTIONS)
+    return list(connection.execute(listed).scalars())
+
+
+def _begins(text: ColumnElement[str], beginning: str) -> ColumnElement[bool]:
+    return func.substr(text, 1, len(beginning)) == beginning
+
+
+def _fits(text: str, pattern: str) -> bool:
+    first, *middle, last = pattern.split("*")
+    if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+        return False
+    place, end = len(first), len(text) - len(last)
+    for part in middle:
+        place = text.find(part, place, end)
+        if place < 0:
+            return False
+        place += len(part)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the log, between entries: by time, and by arrival where the time is the same."""
+
+    timestamp: int
+    row_id: int
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> Position:
+        """Return the place of an entry."""
+        return cls(row["timestamp"], row["row_id"])
+
+    def __str__(self) -> str:
+        return f"{self.timestamp}-{self.row_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Return the place that a cursor names."""
+        timestamp, _, row_id = text.partition("-")
+        return cls(int(timestamp), int(row_id))
+
+
+_ORDER = (_entry.timestamp, _entry.row_id)
 
 
 def read_page(
-    connection: Connection, filters: Filters, limit: int, below: int | None
-) -> tuple[list[dict[str, Any]], int | None]:
-    """Return the newest entries below a row id, and the row id to continue below, None on the last page."""
-    query = select(audit_entries).where(filters.condition(connection.dialect.name))
-    if below is not None:
-        query = query.where(_entry.row_id < below)
-    rows = connection.execute(query.order_by(_entry.row_id.desc()).limit(limit + 1)).mappings().all()
+    connection: Connection, filters: Filters, limit: int, below: Position | None
+) -> tuple[list[dict[str, Any]], Position | None]:
+    """Return the newest entries below a place, and the place to continue below, None on the last page."""
+    descending = [column.desc() for column in _ORDER]
+    condition = filters.condition()
+    if below:
+        condition = and_(condition, tuple_(*_ORDER) < (below.timestamp, below.row_id))
+    alternatives = filters.alternatives(connection)
+    rows = _read(connection, alternatives, condition, descending, limit + 1)
     page = rows[:limit]
-    return [entry_of(row) for row in page], page[-1]["row_id"] if len(rows) > limit else None
+    return [entry_of(row) for row in page], Position.of(page[-1]) if len(rows) > limit else None
 
 
 def read_onwards(
-    connection: Connection, filters: Filters, limit: int, above: int
-) -> tuple[list[dict[str, Any]], int]:
-    """Return the oldest entries above a row id, and the row id of the last of them."""
-    query = select(audit_entries).where(filters.condition(connection.dialect.name), _entry.row_id > above)
-    rows = connection.execute(query.order_by(_entry.row_id).limit(limit)).mappings().all()
-    return [entry_of(row) for row in rows], rows[-1]["row_id"] if rows else above
+    connection: Connection, filters: Filters, limit: int, above: Position | None
+) -> tuple[list[dict[str, Any]], Position | None]:
+    """Return the oldest entries above a place, and the place of the last of them.
+
+    Without a filter they come in the order of their arrival, which is that of the chains whatever clocks did.
+    """
+    if filters == Filters():
+        last = above.row_id if above else 0
+        rows = _read(connection, [true()], _entry.row_id > last, [_entry.row_id], limit)
+    else:
+        condition = filters.condition()
+        if above:
+            condition = and_(condition, tuple_(*_ORDER) > (above.timestamp, above.row_id))
+        rows = _read(connection, filters.alternatives(connection), condition, _ORDER, limit)
+    return [entry_of(row) for row in rows], Position.of(rows[-1]) if rows else above
+
+
+def _read(
+    connection: Connection,
+    alternatives: Sequence[ColumnElement[bool]],
+    condition: ColumnElement[bool],
+    order: Sequence[ColumnElement[Any]],
+    limit: int,
+) -> Sequence[Mapping[Any, Any]]:
+    """Return the first entries that fit the condition and an alternative, each read from its own index."""
+    if not alternatives:
+        return []
+    queries = [
+        select(_entry.row_id).where(alternative, condition).order_by(*order).limit(limit)
+        for alternative in alternatives
+    ]
+    query = select(audit_entries).order_by(*order).limit(limit)
+    if len(queries) == 1:
+        query = query.where(alternatives[0], condition)
+    else:
+        firsts = [first.subquery() for first in queries]
+        query = query.where(_entry.row_id.in_(union(*(select(first.c.row_id) for first in firsts))))
+    return connection.execute(query).mappings().all()
 
 
 def count_decisions(connection: Connection, since: int) -> dict[str, Any]:
@@ -138,116 +252,57 @@ def count_decisions(connection: Connection, since: int) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A place where a chain is not what it was."""
+def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[dict[str, Any]]]:
+    """Recompute every hash and link and check every signature.
 
-    stream: str
-    sequence: int
-    problem: str
-    id: str | None = None
+    Args:
+        connection: In a transaction, so that heads and entries are those of one moment.
+        keys: The keys whose signatures count.
 
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What was found; `broken` is the first place where the log is not whole."""
-
-    entries: int
-    heads: list[dict[str, Any]]
-    broken: Broken | None
-
-
-def verify(connection: Connection) -> Verification:
-    """Recompute every hash and link, and compare each chain's end with its stored head."""
-    heads = {head["stream"]: head for head in connection.execute(select(audit_heads)).mappings()}
-    walk = _Walk(heads)
-    in_order = select(audit_entries).order_by(_entry.stream, _entry.sequence)
-    rows = connection.execution_options(yield_per=1000).execute(in_order).mappings()
-    for stream, entries in groupby(rows, key=lambda row: row["stream"]):
-        walk.chain(stream, entries)
-    for stream in heads.keys() - walk.seen:
-        walk.chain(stream, iter(()))
-    wire = [{name: head[name] for name in ("stream", "count", "hash")} for _, head in sorted(heads.items())]
-    return Verification(walk.entries, wire, min(walk.broken, key=lambda broken: broken.stream, default=None))
+    Returns:
+        The verifier, finished, and the heads as `AuditHead` in openapi.yaml.
+    """
+    heads = read_heads(connection)
+    verifier = Verifier(heads, keys=keys)
+    in_order = select(audit_entries).order_by(_entry.row_id)
+    for row in connection.execution_options(yield_per=_VERIFIED_AT_ONCE).execute(in_order).mappings():
+        _add(verifier, row)
+    verifier.finish()
+    return verifier, heads
 
 
-class _Walk:
-    """Goes along the chains and notes the first broken place of each."""
-
-    def __init__(self, heads: Mapping[Any, Mapping[Any, Any]]) -> None:
-        self._heads = heads
-        self.entries = 0
-        self.seen: set[str] = set()
-        self.broken: list[Broken] = []
-
-    def chain(self, stream: str, rows: Iterator[Mapping[Any, Any]]) -> None:
-        self.seen.add(stream)
-        head = self._heads.get(stream)
-        count, last = (head["pruned_count"], head["pruned_hash"]) if head else (0, NO_HASH)
-        fault: Broken | None = None
-        for row in rows:
-            self.entries += 1
-            fault = fault or _fault(row, count + 1, last)
-            count, last = row["sequence"], row["hash"]
-        fault = fault or _fault_of_end(stream, head, count, last)
-        if fault:
-            self.broken.append(fault)
+def try_to_write(connection: Connection, now: int, number: int) -> None:
+    """Write so many entries of some length that belong to no chain, and take them back."""
+    about = {"trace_id": "probe", "kind": "probe", "action": "probe", "decision": "deny", "hash": NO_HASH}
+    place = {"stream": "probe", "prev_hash": NO_HASH, "latency_ms": 0.0, "timestamp": now}
+    rows = [new_row(**about, **place, sequence=sequence, reason="-" * 1_000) for sequence in range(number)]
+    connection.execute(insert(audit_entries), rows)
+    connection.execute(delete(audit_entries).where(_entry.stream == "probe"))
 
 
-def _fault(row: Mapping[Any, Any], sequence: int, previous: str) -> Broken | None:
-    stream = row["stream"]
-    if row["sequence"] != sequence:
-        return Broken(stream, sequence, "the entry is missing")
-    if row["prev_hash"] != previous:
-        return Broken(stream, sequence, "the entry does not follow the one before it", row["id"])
-    if _recomputed(row) != row["hash"]:
-        return Broken(stream, sequence, "the entry's content does not give its hash", row["id"])
-    return None
-
-
-def _recomputed(row: Mapping[Any, Any]) -> str | None:
-    try:
-        return entry_hash(entry_of(row))
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _fault_of_end(stream: str, head: Mapping[Any, Any] | None, count: int, last: str) -> Broken | None:
-    if head is None:
-        return Broken(stream, count, "the chain has no head")
-    if count < head["count"]:
-        return Broken(stream, count + 1, "the entry is missing, and all after it")
-    if count > head["count"]:
-        return Broken(stream, head["count"] + 1, "the entry came after the end of the chain")
-    if last != head["hash"]:
-        return Broken(stream, count, "the chain's head has another hash than its last entry")
-    return None
-
-
-def try_entry(connection: Connection) -> None:
-    """Add an entry and take it back, to see whether entries can be added."""
-    row = new_row(
-        timestamp=0, trace_id="-", kind="probe", action="-", decision="deny", reason="-", latency_ms=0.0
-    )
-    Chain.new().append(row)
-    attempt = connection.begin_nested()
-    connection.execute(insert(audit_entries), [row])
-    attempt.rollback()
-
-
-def prune(connection: Connection, before: int) -> int:
+def prune(connection: Connection, before: int, now: int, seals: Seals) -> int:
     """Remove entries older than a moment from the beginnings of the chains; return how many.
 
-    To be called until it returns 0. What was removed stays vouched for: the head keeps the number and the
-    hash of the last entry removed. At most 5,000 are removed at once, so that decisions don't wait for long.
+    To be called until it returns 0. What was removed stays vouched for by a signed tombstone: how many
+    entries the chain has lost, the hash of the last of them, and when. A chain that is broken keeps its
+    entries. At most 1,000 are removed at once, so that decisions don't wait for long.
     """
-    prunable = select(audit_heads.c.stream).where(_has_entry_before(before)).limit(1)
-    stream = connection.execute(prunable).scalar()
-    return _prune_chain(connection, stream, before) if stream else 0
+    with_old = select(audit_heads.c.stream).where(_has_entry_before(before))
+    prunable = set(connection.execute(with_old).scalars())
+    for head in read_heads(connection) if prunable else ():
+        removed = head["stream"] in prunable and _prune_chain(connection, head, before, now, seals)
+        if removed:
+            return removed
+    return 0
 
 
 def _has_entry_before(before: int) -> ColumnElement[bool]:
-    first = audit_heads.c.pruned_count + 1
+    pruned = (
+        select(audit_tombstones.c.count)
+        .where(audit_tombstones.c.stream == audit_heads.c.stream)
+        .scalar_subquery()
+    )
+    first = func.coalesce(pruned, 0) + 1
     return (
         select(literal_column("1"))
         .where(_entry.stream == audit_heads.c.stream, _entry.sequence == first, _entry.timestamp < before)
@@ -255,22 +310,48 @@ def _has_entry_before(before: int) -> ColumnElement[bool]:
     )
 
 
-def _prune_chain(connection: Connection, stream: str, before: int) -> int:
-    of_stream = _entry.stream == stream
-    oldest = (
-        select(_entry.sequence, _entry.hash, _entry.timestamp)
-        .where(of_stream)
-        .order_by(_entry.sequence)
-        .limit(_PRUNED_AT_ONCE)
-    )
-    last: Any = None
-    for row in connection.execute(oldest).all():
-        if row.timestamp >= before:
-            break
-        last = row
+def _prune_chain(connection: Connection, head: dict[str, Any], before: int, now: int, seals: Seals) -> int:
+    of_stream = _entry.stream == head["stream"]
+    oldest = select(audit_entries).where(of_stream).order_by(_entry.sequence).limit(_PRUNED_AT_ONCE)
+    last = _last_of_whole_range(connection.execute(oldest).mappings().all(), head, before, seals)
     if last is None:
         return 0
-    removed = connection.execute(delete(audit_entries).where(of_stream, _entry.sequence <= last.sequence))
-    tombstone = {"pruned_count": last.sequence, "pruned_hash": last.hash}
-    connection.execute(update(audit_heads).where(audit_heads.c.stream == stream).values(**tombstone))
+    removed = connection.execute(delete(audit_entries).where(of_stream, _entry.sequence <= last["sequence"]))
+    tombstone = {
+        **{name: last[name] for name in ("stream", "hash")},
+        "count": last["sequence"],
+        "pruned_at": now,
+    }
+    connection.execute(delete(audit_tombstones).where(audit_tombstones.c.stream == head["stream"]))
+    signature = seals.sign_tombstone(tombstone)
+    connection.execute(insert(audit_tombstones).values(**tombstone, signature=signature))
     return int(removed.rowcount)
+
+
+def _last_of_whole_range(
+    rows: Iterable[Mapping[Any, Any]], head: dict[str, Any], before: int, seals: Seals
+) -> Mapping[Any, Any] | None:
+    """Return the last old entry that the chain vouches for: a tombstone must not cover up a removal."""
+    verifier = Verifier([head], keys=seals.keys)
+    last = None
+    for row in takewhile(lambda row: row["timestamp"] < before, rows):
+        _add(verifier, row)
+        if verifier.broken:
+            _log.error(
+                "old audit entries are kept: chain %s is broken at entry %d: %s",
+                verifier.broken.stream,
+                verifier.broken.sequence,
+                verifier.broken.problem,
+            )
+            break
+        last = row
+    return last
+
+
+def _add(verifier: Verifier, row: Mapping[Any, Any]) -> None:
+    try:
+        entry = entry_of(row)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        verifier.unreadable(row["stream"], row["sequence"], row["id"])
+    else:
+        verifier.add(entry)

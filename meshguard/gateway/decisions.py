@@ -21,6 +21,7 @@ from meshguard.policy import Request as Question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshguard.gateway.audit_context import ContextKeeper
     from meshguard.gateway.clock import Clock
     from meshguard.gateway.gateway import Gateway
     from meshguard.gateway.limits import RateLimit
@@ -70,6 +71,7 @@ class Decisions:
         writer: Writer,
         limit: RateLimit,
         metrics: Metrics | None,
+        context: ContextKeeper,
         clock: Clock,
     ) -> None:
         self._mode = mode
@@ -77,6 +79,7 @@ class Decisions:
         self._writer = writer
         self._limit = limit
         self._metrics = metrics
+        self._context = context
         self._clock = clock
 
     async def ask(self, agent: Agent, asked: Sequence[Asked], trace_id: str, **about: Any) -> list[Verdict]:
@@ -122,6 +125,7 @@ class Decisions:
             policy=decision.policy,
             rule=decision.rule,
             reason=decision.reason,
+            context=self._context.keep(question.context),
             latency_ms=round((perf_counter() - started) * 1000, 3),
             **about,
         )

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway.audit_context import ContextKeeper
+from meshguard.gateway.audit_operations import Counts
+from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
@@ -71,6 +74,8 @@ class Gateway:
         self.current = Current(settings.snapshot_max_age, monotonic)
         self.tokens = Tokens(settings, clock)
         self.admin_token = AdminToken(settings)
+        self.seals = Seals(settings)
+        self.counts = Counts()
         self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self.limit = RateLimit(settings, clock)
@@ -114,13 +119,14 @@ class Gateway:
             self.engine.dispose()
             raise
         self.sync.start()
-        self.writer = Writer(self.engine)
+        self.writer = Writer(self.engine, self.seals)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
             writer=self.writer,
             limit=self.limit,
             metrics=self.metrics,
+            context=ContextKeeper(self.settings),
             clock=self.clock,
         )
         self.probe = Probe(self)
@@ -133,6 +139,8 @@ class Gateway:
         try:
             store.migrate(self.engine)
             self._create_partitions()
+            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+                self.seals.renew(connection)
             self.sync.load()
             if self.files:
                 self.files.load()
@@ -184,6 +192,13 @@ class Gateway:
         """
         if not self.settings.audit_retention_days:
             return
-        before = milliseconds(self.clock()) - self.settings.audit_retention_days * _DAY
-        while await self.writer.change(lambda connection: Change(audit_log.prune(connection, before))):
+        now = milliseconds(self.clock())
+        before = now - self.settings.audit_retention_days * _DAY
+
+        def perform(connection: Connection) -> Change[int]:
+            if not store.may_prune(connection):
+                return Change(0)
+            return Change(audit_log.prune(connection, before, now, self.seals))
+
+        while await self.writer.change(perform):
             pass

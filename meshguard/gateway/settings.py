@@ -120,6 +120,9 @@ class Settings(DatabaseSettings):
     audit_retention_days: int = Field(
         90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
     )
+    audit_context_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), max_length=32, validation_alias=_names("AUDIT_CONTEXT_KEYS"), description="dotted"
+    )
     snapshot_max_age: float = Field(
         10.0, ge=1, le=3600, validation_alias=_names("SNAPSHOT_MAX_AGE"), description="seconds"
     )
@@ -139,7 +142,7 @@ class Settings(DatabaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
-    @field_validator("jwt_secrets_old", mode="before")
+    @field_validator("jwt_secrets_old", "audit_context_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -239,6 +242,16 @@ def _loaded(kind: type[_S], arguments: dict[str, Any]) -> _S:
         return kind(**{name: value for name, value in arguments.items() if value is not None})
     except ValidationError as error:
         raise SettingsError([_sentence(dict(fault)) for fault in error.errors()]) from None
+
+
+def database_url() -> str:
+    """Return the setting `DATABASE_URL` alone, for commands that need no secrets.
+
+    Example:
+        >>> database_url()
+        'sqlite:///meshguard.db'
+    """
+    return load_database_settings().database_url.get_secret_value()
 
 
 def _refuse_weak(secret: str) -> None:

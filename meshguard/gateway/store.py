@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
 _MIGRATING = 0x6D657368  # the advisory lock of whoever changes the schema
+_PRUNING = 0x6D657369  # that of whoever removes old entries
 CHANNEL = "meshguard"  # on which PostgreSQL tells the gateways of a change
 
 # A gateway whose machine vanished must neither hold others up with its locks nor be waited for in vain.
@@ -118,19 +119,20 @@ audit_entries = Table(
     Column("status", Integer),
     Column("latency_ms", Float(53), nullable=False),
     Column("changes", Text),
+    Column("context", Text),
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("prev_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     UniqueConstraint("stream", "sequence"),
-    Index("audit_by_timestamp", "timestamp"),
-    Index("audit_by_trace", "trace_id", "row_id"),
-    Index("audit_by_agent", "agent_id", "row_id"),
-    Index("audit_by_agent_name", "agent_name", "row_id"),
-    Index("audit_by_action", "action", "row_id"),
-    Index("audit_by_decision", "decision", "row_id"),
-    Index("audit_by_policy", "policy", "row_id"),
-    Index("audit_by_kind", "kind", "row_id"),
+    Index("audit_by_timestamp", "timestamp", "row_id"),
+    Index("audit_by_trace", "trace_id", "timestamp", "row_id"),
+    Index("audit_by_agent", "agent_id", "timestamp", "row_id"),
+    Index("audit_by_agent_name", "agent_name", "timestamp", "row_id"),
+    Index("audit_by_action", "action", "timestamp", "row_id"),
+    Index("audit_by_decision", "decision", "timestamp", "row_id"),
+    Index("audit_by_policy", "policy", "timestamp", "row_id"),
+    Index("audit_by_kind", "kind", "timestamp", "row_id"),
     sqlite_autoincrement=True,
 )
 
@@ -140,8 +142,18 @@ audit_heads = Table(
     Column("stream", String(64), primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
-    Column("pruned_count", BigInteger, nullable=False),
-    Column("pruned_hash", String(64), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("signature", String(64), nullable=False),
+)
+
+audit_tombstones = Table(
+    "audit_tombstones",
+    metadata,
+    Column("stream", String(64), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("pruned_at", BigInteger, nullable=False),
+    Column("signature", String(64), nullable=False),
 )
 
 state = Table(
@@ -203,7 +215,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def read(engine: Engine, query: Callable[[Connection], _T]) -> _T:
-    """Return the result of a query, in one transaction.
+    """Return the result of a query, in one transaction that sees one moment of the database.
 
     A connection that the server has ended is found out by using it; the query then has a second try.
     """
@@ -216,8 +228,11 @@ def read(engine: Engine, query: Callable[[Connection], _T]) -> _T:
 
 
 def _read(engine: Engine, query: Callable[[Connection], _T]) -> _T:
-    with engine.begin() as connection:
-        return query(connection)
+    with engine.connect() as connection:
+        if is_postgresql(connection):
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            return query(connection)
 
 
 def is_postgresql(connection: Connection) -> bool:
@@ -229,6 +244,13 @@ def lock_schema(connection: Connection) -> None:
     """Wait until nobody else changes the schema, and keep others from it until the transaction ends."""
     if is_postgresql(connection):
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+
+
+def may_prune(connection: Connection) -> bool:
+    """Return whether nobody else removes old entries, and keep others from it until the transaction ends."""
+    if not is_postgresql(connection):
+        return True
+    return bool(connection.execute(select(func.pg_try_advisory_xact_lock(_PRUNING))).scalar())
 
 
 def migrate(engine: Engine) -> None:
@@ -385,6 +407,16 @@ def put_state(connection: Connection, name: str, value: str) -> None:
     """Store a value that all gateways on the database share."""
     # Not removed and added: of two gateways that do so at once, one would fail.
     connection.execute(_PUT_STATE, {"name": name, "value": value})
+
+
+def next_number(connection: Connection, name: str) -> int:
+    """Return the next number of a count that all gateways on the database share, from 1."""
+    here = state.c.name == name
+    # Writing it, be it unchanged, keeps other writers away from it until the transaction ends.
+    locked = update(state).where(here).values(value=state.c.value).returning(state.c.value)
+    number = int(connection.execute(locked).scalar() or 0) + 1
+    put_state(connection, name, str(number))
+    return number
 
 
 def to_json(value: object) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = version("meshguard")
 _CHECK_TIMEOUT = 3.0  # seconds
+_PROBED_ENTRIES = 64
 _CHECKED_FOR = 1.0  # seconds that the outcome of a check is good for
 
 
@@ -108,11 +109,14 @@ class Probe:
         await self._gateway.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
 
     async def _write(self) -> None:
-        moment = str(milliseconds(self._gateway.clock()))
+        moment = milliseconds(self._gateway.clock())
+        # Where entries found no room, the few bytes of a state may still find some.
+        entries = _PROBED_ENTRIES if self._gateway.writer.failing else 0
 
         def perform(connection: Connection) -> Change[None]:
-            audit_log.try_entry(connection)
-            store.put_state(connection, self._name, moment)
+            store.put_state(connection, self._name, str(moment))
+            if entries:
+                audit_log.try_to_write(connection, moment, entries)
             return Change(None)
 
         await self._gateway.writer.change(perform)

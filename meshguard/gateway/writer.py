@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, update
 
-from meshguard.gateway.audit import NO_HASH, Chain, Row
+from meshguard.gateway.audit import Chain, Row
 from meshguard.gateway.problems import Problem, unavailable
-from meshguard.gateway.store import audit_heads, insert_entries
+from meshguard.gateway.store import audit_heads, insert_entries, next_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from meshguard.gateway.audit_seals import Seals
 
 _log = logging.getLogger("meshguard.gateway")
 
@@ -54,14 +56,19 @@ class _Job:
 _Outcome: TypeAlias = "Change[Any] | Exception"
 
 
+class _HeadLostError(RuntimeError):
+    """The head of this process's chain is not where it left it."""
+
+
 class Writer:
     """Commits audit entries and changes durably, many waiting callers' in one transaction.
 
     A lone caller waits for nobody: what came in while the last transaction was committed is the next one.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, seals: Seals) -> None:
         self._engine = engine
+        self._seals = seals
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._pending = 0
         self._chain = Chain.new()
@@ -138,7 +145,9 @@ class Writer:
                 self._chain = chain
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be allowed on it
             return self._failed(error, len(jobs))
-        self.failing = False
+        if self.failing:
+            self.failing = False
+            _log.warning("the database can be written again")
         for change in done:
             change.applied()
         return outcomes
@@ -153,13 +162,21 @@ class Writer:
         return [unavailable("The audit log can't be written, so nothing is allowed; try again later.")] * jobs
 
     def _append(self, connection: Connection, rows: list[Row]) -> Chain:
-        chain = self._chain
         if not rows:
-            return chain
-        for row in rows:
-            chain = chain.append(row)
+            return self._chain
+        begun = self._chain.number
+        chain = self._chain.extend(rows, begun or next_number(connection, "chains"))
         insert_entries(connection, rows)
-        _store_head(connection, chain, is_new=self._chain.count == 0)
+        end = {"count": chain.count, "hash": chain.hash, "signature": self._seals.sign_head(chain)}
+        if begun:
+            # Nobody else appends to this chain; where somebody did, the two ends must not both count.
+            here = (audit_heads.c.stream == chain.stream, audit_heads.c.count == self._chain.count)
+            moved = connection.execute(update(audit_heads).where(*here).values(**end))
+            if moved.rowcount != 1:
+                raise _HeadLostError
+        else:
+            head = insert(audit_heads).values(stream=chain.stream, number=chain.number, **end)
+            connection.execute(head)
         return chain
 
     def _settle(self, jobs: list[_Job], outcomes: list[_Outcome]) -> None:
@@ -178,12 +195,3 @@ def _perform(job: _Job, connection: Connection) -> _Outcome:
         return job.perform(connection)
     except Problem as problem:
         return problem
-
-
-def _store_head(connection: Connection, chain: Chain, *, is_new: bool) -> None:
-    if is_new:
-        head = {"stream": chain.stream, "count": chain.count, "hash": chain.hash}
-        connection.execute(insert(audit_heads).values(**head, pruned_count=0, pruned_hash=NO_HASH))
-    else:
-        here = update(audit_heads).where(audit_heads.c.stream == chain.stream)
-        connection.execute(here.values(count=chain.count, hash=chain.hash))

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from meshguard.gateway.audit import Chain, entry_hash, entry_of, new_row
+from meshguard.audit_verify import entry_hash
+from meshguard.gateway.audit import Chain, entry_of, new_row
 from tests.gateway.conftest import Lab, check
 from tests.support import Clock
 
@@ -63,7 +64,7 @@ def test_an_untouched_log_verifies(lab: Lab) -> None:
                UPDATE audit_entries SET sequence = 5 WHERE sequence = 6;
                UPDATE audit_entries SET sequence = 6 WHERE sequence = 99;""",
             5,
-            "does not follow",
+            "not in its place",
         ),
         (
             """UPDATE audit_entries SET sequence = sequence + 100 WHERE sequence >= 5;
@@ -73,7 +74,7 @@ def test_an_untouched_log_verifies(lab: Lab) -> None:
                SELECT 'aud_x', timestamp, trace_id, kind, action, 'allow', reason, latency_ms, stream, 5,
                       hash, hash FROM audit_entries WHERE sequence = 4;""",
             5,
-            "content",
+            "not in its place",
         ),
     ],
 )
@@ -99,7 +100,7 @@ def test_an_entrys_hash_holds_every_field() -> None:
     row = new_row(
         timestamp=1, trace_id="t", kind="decision", action="a", decision="allow", reason="r", latency_ms=0.5
     )
-    Chain.new().append(row)
+    Chain.new().extend([row], 1)
     entry = entry_of(row)
     for name in entry.keys() - {"hash"}:
         assert entry_hash({**entry, name: "other"}) != row["hash"]

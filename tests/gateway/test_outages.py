@@ -66,6 +66,8 @@ def test_under_load_no_gateway_allows_a_revoked_agent_for_longer_than_a_second(
     with load(cluster.urls, cluster.token) as seen:
         for notes in seen:
             notes.await_more(200)
+        with admin_client(cluster.urls[1], timeout=60) as admin:
+            assert admin.get("/admin/audit/verify").json()["valid"] is True
         revoke(cluster)
         revoked = monotonic()
         for notes in seen:

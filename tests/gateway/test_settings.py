@@ -144,6 +144,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "AUDIT_PARTITION": "Day",
         "SNAPSHOT_MAX_AGE": "5",
         "WORKERS": "2",
+        "AUDIT_CONTEXT_KEYS": "amount, order.id",
         "RATE_LIMIT_RPM": "0",
         "RATE_LIMIT_STORAGE": "memory://x",
         "CORS_ORIGIN": "https://x",

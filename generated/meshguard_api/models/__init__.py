@@ -6,11 +6,15 @@ from .agent_count import AgentCount
 from .agent_list import AgentList
 from .agent_status_filter import AgentStatusFilter
 from .applies_to import AppliesTo
+from .audit_context import AuditContext
+from .audit_context_fingerprints import AuditContextFingerprints
+from .audit_context_values import AuditContextValues
 from .audit_entry import AuditEntry
 from .audit_entry_changes import AuditEntryChanges
 from .audit_head import AuditHead
 from .audit_page import AuditPage
 from .audit_stats import AuditStats
+from .audit_tombstone import AuditTombstone
 from .audit_verification import AuditVerification
 from .broken_entry import BrokenEntry
 from .conditions import Conditions
@@ -68,11 +72,15 @@ __all__ = (
     "AgentList",
     "AgentStatusFilter",
     "AppliesTo",
+    "AuditContext",
+    "AuditContextFingerprints",
+    "AuditContextValues",
     "AuditEntry",
     "AuditEntryChanges",
     "AuditHead",
     "AuditPage",
     "AuditStats",
+    "AuditTombstone",
     "AuditVerification",
     "BrokenEntry",
     "Conditions",

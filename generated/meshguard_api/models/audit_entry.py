@@ -9,6 +9,7 @@ from attrs import field as _attrs_field
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from ..models.audit_context import AuditContext
     from ..models.audit_entry_changes import AuditEntryChanges
 
 
@@ -46,6 +47,7 @@ class AuditEntry:
             status (int | Unset): The HTTP status that the gateway answered itself. Absent for a proxied request that was
                 forwarded,
                 since the entry is durable before the upstream is asked.
+            context (AuditContext | Unset): What is kept of a request's context.
             changes (AuditEntryChanges | Unset): For an admin entry, each changed field with its old and new value.
     """
 
@@ -71,6 +73,7 @@ class AuditEntry:
     method: str | Unset = UNSET
     path: str | Unset = UNSET
     status: int | Unset = UNSET
+    context: AuditContext | Unset = UNSET
     changes: AuditEntryChanges | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -119,6 +122,10 @@ class AuditEntry:
 
         status = self.status
 
+        context: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.context, Unset):
+            context = self.context.to_dict()
+
         changes: dict[str, Any] | Unset = UNSET
         if not isinstance(self.changes, Unset):
             changes = self.changes.to_dict()
@@ -161,6 +168,8 @@ class AuditEntry:
             field_dict["path"] = path
         if status is not UNSET:
             field_dict["status"] = status
+        if context is not UNSET:
+            field_dict["context"] = context
         if changes is not UNSET:
             field_dict["changes"] = changes
 
@@ -168,6 +177,7 @@ class AuditEntry:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.audit_context import AuditContext  # noqa: PLC0415
         from ..models.audit_entry_changes import AuditEntryChanges  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -215,6 +225,13 @@ class AuditEntry:
 
         status = d.pop("status", UNSET)
 
+        _context = d.pop("context", UNSET)
+        context: AuditContext | Unset
+        if isinstance(_context, Unset):
+            context = UNSET
+        else:
+            context = AuditContext.from_dict(_context)
+
         _changes = d.pop("changes", UNSET)
         changes: AuditEntryChanges | Unset
         if isinstance(_changes, Unset):
@@ -245,6 +262,7 @@ class AuditEntry:
             method=method,
             path=path,
             status=status,
+            context=context,
             changes=changes,
         )
 

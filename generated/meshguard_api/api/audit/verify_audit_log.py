@@ -87,10 +87,11 @@ def sync_detailed(
     """Whether the audit log is whole and unaltered
 
      Recomputes every entry's hash and every chain's links, and compares the end of each chain with the
-    head
-    that was stored with its last entry. An entry that was changed, removed, inserted or moved, and a
+    signed
+    head that was stored with its last entry. An entry that was changed, removed, inserted or moved, a
     tail
-    that was cut off, make the log invalid; `firstBroken` names the first place.
+    that was cut off, and a head or tombstone that the gateway has not signed make the log invalid;
+    `firstBroken` names the first place. What retention removed is vouched for by the chain's tombstone.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -122,10 +123,11 @@ def sync(
     """Whether the audit log is whole and unaltered
 
      Recomputes every entry's hash and every chain's links, and compares the end of each chain with the
-    head
-    that was stored with its last entry. An entry that was changed, removed, inserted or moved, and a
+    signed
+    head that was stored with its last entry. An entry that was changed, removed, inserted or moved, a
     tail
-    that was cut off, make the log invalid; `firstBroken` names the first place.
+    that was cut off, and a head or tombstone that the gateway has not signed make the log invalid;
+    `firstBroken` names the first place. What retention removed is vouched for by the chain's tombstone.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -152,10 +154,11 @@ async def asyncio_detailed(
     """Whether the audit log is whole and unaltered
 
      Recomputes every entry's hash and every chain's links, and compares the end of each chain with the
-    head
-    that was stored with its last entry. An entry that was changed, removed, inserted or moved, and a
+    signed
+    head that was stored with its last entry. An entry that was changed, removed, inserted or moved, a
     tail
-    that was cut off, make the log invalid; `firstBroken` names the first place.
+    that was cut off, and a head or tombstone that the gateway has not signed make the log invalid;
+    `firstBroken` names the first place. What retention removed is vouched for by the chain's tombstone.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -185,10 +188,11 @@ async def asyncio(
     """Whether the audit log is whole and unaltered
 
      Recomputes every entry's hash and every chain's links, and compares the end of each chain with the
-    head
-    that was stored with its last entry. An entry that was changed, removed, inserted or moved, and a
+    signed
+    head that was stored with its last entry. An entry that was changed, removed, inserted or moved, a
     tail
-    that was cut off, make the log invalid; `firstBroken` names the first place.
+    that was cut off, and a head or tombstone that the gateway has not signed make the log invalid;
+    `firstBroken` names the first place. What retention removed is vouched for by the chain's tombstone.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.

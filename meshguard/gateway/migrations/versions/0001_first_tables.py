@@ -65,12 +65,7 @@ def upgrade() -> None:
     )
     if by_time:
         op.execute("CREATE TABLE audit_entries_default PARTITION OF audit_entries DEFAULT")
-    op.create_index(
-        "audit_by_action",
-        "audit_entries",
-        ["action", "row_id"],
-        postgresql_ops={"action": "text_pattern_ops"},
-    )
+    op.create_index("audit_by_action", "audit_entries", ["action", "row_id"])
     op.create_index("audit_by_agent", "audit_entries", ["agent_id", "row_id"])
     op.create_index("audit_by_agent_name", "audit_entries", ["agent_name", "row_id"])
     op.create_index("audit_by_decision", "audit_entries", ["decision", "row_id"])

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -16,6 +16,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.bulk_insert(number, [{"id": 1, "number": 0}])
+    # Counted up under a lock, which takes a row that is there.
+    op.execute("INSERT INTO gateway_state (name, value) VALUES ('chains', '0') ON CONFLICT (name) DO NOTHING")
     for table in ("agents", "policies"):
         op.add_column(table, sa.Column("revision", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index("agents_by_revision", "agents", ["revision"])
