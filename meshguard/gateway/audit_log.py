@@ -317,15 +317,20 @@ def _prune_chain(connection: Connection, head: dict[str, Any], before: int, now:
     if last is None:
         return 0
     removed = connection.execute(delete(audit_entries).where(of_stream, _entry.sequence <= last["sequence"]))
+    leave_tombstone(connection, last, now, seals)
+    return int(removed.rowcount)
+
+
+def leave_tombstone(connection: Connection, last: Mapping[Any, Any], now: int, seals: Seals) -> None:
+    """Vouch for the entries of a chain up to this one, which are removed in this transaction."""
     tombstone = {
         **{name: last[name] for name in ("stream", "hash")},
         "count": last["sequence"],
         "pruned_at": now,
     }
-    connection.execute(delete(audit_tombstones).where(audit_tombstones.c.stream == head["stream"]))
+    connection.execute(delete(audit_tombstones).where(audit_tombstones.c.stream == last["stream"]))
     signature = seals.sign_tombstone(tombstone)
     connection.execute(insert(audit_tombstones).values(**tombstone, signature=signature))
-    return int(removed.rowcount)
 
 
 def _last_of_whole_range(

@@ -194,6 +194,12 @@ class Gateway:
             return
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
+        try:
+            before = await asyncio.to_thread(
+                partitions.drop_expired, self.engine, before, now, self.settings.audit_partition, self.seals
+            )
+        except SQLAlchemyError as error:
+            raise unavailable("The database does not answer; try again later.") from error
 
         def perform(connection: Connection) -> Change[int]:
             if not store.may_prune(connection):

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlalchemy import text
 
+from meshguard.audit_verify import NO_HASH, Verifier
 from meshguard.gateway import store
+from meshguard.gateway.audit_log import leave_tombstone
+from meshguard.gateway.audit_seals import read_heads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Engine
+
+    from meshguard.gateway.audit_seals import Seals
+
+_log = logging.getLogger("meshguard.gateway")
 
 Span: TypeAlias = Literal["month", "day"]
 
 _AHEAD = {"month": timedelta(days=62), "day": timedelta(days=7)}
+_DAY = 86_400_000
 _LOCK_TIMEOUT = "3s"  # rather try again in an hour than hold up decisions
 _BOUNDS = re.compile(r"FOR VALUES FROM \('(-?\d+)'\) TO \('(-?\d+)'\)")
 _PARTS = text(
@@ -29,6 +38,19 @@ _PARTS = text(
     WHERE inhparent = 'audit_entries'::regclass
     """
 )
+
+
+# By the index of streams and sequences; a look at each entry's hash would take hours where this is needed.
+_CHAINS = """
+    WITH chain AS (
+        SELECT stream, count(*) AS number, min(sequence) AS first, max(sequence) AS sequence
+        FROM {0} GROUP BY stream
+    )
+    SELECT chain.*, oldest.prev_hash, newest.hash
+    FROM chain
+    JOIN {0} oldest ON oldest.stream = chain.stream AND oldest.sequence = chain.first
+    JOIN {0} newest ON newest.stream = chain.stream AND newest.sequence = chain.sequence
+"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +84,61 @@ def partitions(connection: Connection) -> list[Partition]:
     """Return the partitions for a span of time, oldest first."""
     bounds = [(name, _BOUNDS.fullmatch(bound)) for name, bound in connection.execute(_PARTS)]
     return sorted(Partition(int(found[1]), int(found[2]), name) for name, found in bounds if found)
+
+
+def drop_expired(engine: Engine, before: int, now: int, span: Span, seals: Seals) -> int:
+    """Drop the partitions all of whose entries are older than a moment, and leave tombstones.
+
+    A partition in which a chain has a gap, or does not go on where its tombstone ends, stays.
+
+    Args:
+        engine: The database; nothing happens on SQLite.
+        before: Milliseconds since 1970.
+        now: Milliseconds since 1970.
+        span: How much time a new partition is for.
+        seals: To sign with.
+
+    Returns:
+        The moment before which entries that are still there are to be removed one by one.
+
+    Raises:
+        SQLAlchemyError: The database does not answer, or others kept a lock for too long.
+    """
+    if engine.dialect.name != "postgresql":
+        return before
+    dropped = True
+    while dropped:
+        with engine.begin() as connection:
+            dropped = store.may_prune(connection) and _drop_oldest(connection, before, now, seals)
+    return before - before % _DAY if span == "day" else before
+
+
+def _drop_oldest(connection: Connection, before: int, now: int, seals: Seals) -> bool:
+    part = next((part for part in partitions(connection) if part.until <= before), None)
+    if part is None:
+        return False
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+    connection.execute(text(f"LOCK TABLE {part.name} IN SHARE MODE"))
+    heads = {head["stream"]: head for head in read_heads(connection)}
+    for chain in connection.execute(text(_CHAINS.format(part.name))).mappings().all():
+        if not _is_whole(chain, heads.get(chain["stream"]), seals):
+            _log.error("partition %s is not dropped: chain %s is not whole", part.name, chain["stream"])
+            return False
+        leave_tombstone(connection, chain, now, seals)
+    connection.execute(text(f"DROP TABLE {part.name}"))
+    return True
+
+
+def _is_whole(chain: Mapping[Any, Any], head: dict[str, Any] | None, seals: Seals) -> bool:
+    """Return whether a partition has the next entries of a chain without a gap."""
+    if head is None or Verifier([head], keys=seals.keys).broken:
+        return False
+    pruned = head.get("pruned") or {"count": 0, "hash": NO_HASH}
+    return bool(
+        chain["first"] == pruned["count"] + 1
+        and chain["prev_hash"] == pruned["hash"]
+        and chain["sequence"] == pruned["count"] + chain["number"]
+    )
 
 
 def _wanted(now: int, span: Span) -> Iterator[Partition]:

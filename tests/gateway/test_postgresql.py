@@ -19,7 +19,7 @@ from meshguard.gateway import partitions, store
 from tests.gateway.conftest import Lab, check
 from tests.gateway.test_serve import SECRETS, run
 from tests.servers import PostgreSQL
-from tests.support import Clock
+from tests.support import Clock, until
 
 NOVEMBER_22 = 1_795_340_000_000
 
@@ -181,3 +181,58 @@ def test_entries_that_found_no_partition_are_moved_into_a_late_one(
     assert [entry["action"] for entry in lab.entries(kind="decision")] == ["read:3", "read:2", "read:1"]
     assert count("2027_03") == 2
     assert lab.admin.get("/admin/audit/verify").json()["valid"] is True
+
+
+@pytest.fixture
+def two_days(open_lab: Callable[..., Lab], postgres: PostgreSQL, clock: Clock) -> tuple[Lab, str]:
+    """A log with entries of two days, of which the first is to go after two days more."""
+    database = postgres.new_database()
+    settings = {"database_url": database, "audit_partition": "day", "audit_retention_days": 2}
+    lab = open_lab(clock=clock, **settings)
+    agent = lab.agent()
+    check(agent, "read:1")
+    clock.seconds += 86_400
+    check(agent, "read:2")
+    return lab, database
+
+
+def start_again(open_lab: Callable[..., Lab], database: str, clock: Clock) -> Lab:
+    return open_lab(
+        clock=clock, database_url=database, audit_partition="day", audit_retention_days=2, policies_dir=None
+    )
+
+
+def actions(lab: Lab) -> list[str]:
+    return [entry["action"] for entry in lab.entries(kind="decision")]
+
+
+def test_a_partition_is_dropped_when_all_of_it_is_old(
+    open_lab: Callable[..., Lab], two_days: tuple[Lab, str], clock: Clock
+) -> None:
+    lab, database = two_days
+    assert actions(lab) == ["read:2", "read:1"]
+    clock.seconds += 2 * 86_400
+    again = start_again(open_lab, database, clock)
+    assert until(lambda: actions(again) == ["read:2"])
+    engine = store.open_database(database)
+    assert names(engine)[0] == "2026_11_23"
+    engine.dispose()
+    found = again.admin.get("/admin/audit/verify").json()
+    assert found["valid"] is True
+    assert found["heads"][0]["pruned"]["count"] == 3
+
+
+def test_a_partition_from_which_an_entry_was_removed_stays(
+    open_lab: Callable[..., Lab],
+    two_days: tuple[Lab, str],
+    clock: Clock,
+    postgres: PostgreSQL,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _, database = two_days
+    postgres.execute("DELETE FROM audit_entries WHERE sequence = 2", database.rpartition("/")[2])
+    clock.seconds += 2 * 86_400
+    again = start_again(open_lab, database, clock)
+    assert until(lambda: "audit_entries_2026_11_22 is not dropped" in caplog.text)
+    assert actions(again) == ["read:2", "read:1"]
+    assert again.admin.get("/admin/audit/verify").json()["firstBroken"]["sequence"] == 2
