@@ -59,6 +59,16 @@ _POSTGRESQL_OPTIONS = (
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
 )
 
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "cache_size = -32768",  # KiB: the upper pages of the indexes
+    "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
+)
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
 
@@ -205,7 +215,7 @@ def open_database(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -421,4 +431,4 @@ def next_number(connection: Connection, name: str) -> int:
 
 def to_json(value: object) -> str:
     """Return a value as compact JSON text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
