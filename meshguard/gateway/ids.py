@@ -1,19 +1,20 @@
-"""Identifiers that nobody guesses and that sort by the time they were made."""
+"""Ids that are unique, and no secrets."""
 
-from __future__ import annotations
-
-import os
-from threading import Lock
+import random
 from time import time
 
-_CHUNK = 10  # bytes that no other identifier has
-_CHUNKS = 1_024
-_lock = Lock()
-_stocks: dict[int, list[bytes]] = {}  # by process: a forked one must not give out what its parent gives out
+
+def random_hex(digits: int) -> str:
+    """Return so many random hexadecimal digits; not for anything that must not be guessed.
+
+    The system's own random numbers cost more time than a decision; these are seeded from them at start, and
+    anew in each forked process.
+    """
+    return f"{random.getrandbits(4 * digits):0{digits}x}"
 
 
 def new_id() -> str:
-    """Return 32 hexadecimal digits: milliseconds since 1970, then 80 random bits.
+    """Return 32 hexadecimal digits that sort by time: milliseconds since 1970, then 80 random bits.
 
     Neighbours in time are neighbours in an index, which spares the database a page for each entry.
 
@@ -21,14 +22,4 @@ def new_id() -> str:
         >>> len(new_id())
         32
     """
-    return f"{int(time() * 1000):012x}{_random().hex()}"
-
-
-def _random() -> bytes:
-    """Return random bytes of a stock; to ask the system each time makes threads wait for each other."""
-    with _lock:
-        stock = _stocks.setdefault(os.getpid(), [])
-        if not stock:
-            fresh = os.urandom(_CHUNK * _CHUNKS)
-            stock.extend(fresh[start : start + _CHUNK] for start in range(0, len(fresh), _CHUNK))
-        return stock.pop()
+    return f"{int(time() * 1000):012x}{random_hex(20)}"

@@ -13,7 +13,7 @@ import httpx
 
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
 from meshguard.gateway.http import ClientGone, Request, Response, header
-from meshguard.gateway.ids import new_id
+from meshguard.gateway.ids import random_hex
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
 
@@ -290,7 +290,7 @@ def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
 
 def _traceparent(request: Request) -> str:
     given = header(request.scope, b"traceparent")
-    return given or f"00-{new_id()}-{new_id()[16:]}-01"
+    return given or f"00-{random_hex(32)}-{random_hex(16)}-01"
 
 
 def _too_large(settings: Settings) -> Problem:
