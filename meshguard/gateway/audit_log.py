@@ -27,7 +27,13 @@ from sqlalchemy import (
 from meshguard.audit_verify import NO_HASH, Verifier
 from meshguard.gateway.audit import entry_of, new_row
 from meshguard.gateway.audit_seals import read_heads
-from meshguard.gateway.store import audit_entries, audit_heads, audit_tombstones, is_postgresql
+from meshguard.gateway.store import (
+    audit_entries,
+    audit_heads,
+    audit_tombstones,
+    insert_entries,
+    is_postgresql,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -289,7 +295,7 @@ def try_to_write(connection: Connection, now: int, number: int) -> None:
     about = {"trace_id": "probe", "kind": "probe", "action": "probe", "decision": "deny", "hash": NO_HASH}
     place = {"stream": "probe", "prev_hash": NO_HASH, "latency_ms": 0.0, "timestamp": now}
     rows = [new_row(**about, **place, sequence=sequence, reason="-" * 1_000) for sequence in range(number)]
-    connection.execute(insert(audit_entries), rows)
+    insert_entries(connection, rows)
     connection.execute(delete(audit_entries).where(_entry.stream == "probe"))
 
 
