@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
@@ -388,22 +388,27 @@ def remove_policy(connection: Connection, name: str) -> None:
     connection.execute(delete(policies).where(policies.c.name == name))
 
 
-def insert_entries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add audit entries, each with a value for every column but its row id."""
+def insert_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add audit entries, each with a value for every column but its row id.
+
+    Past SQLAlchemy's own handling of parameters, which takes as long as the database does for the rows.
+    """
     if len(rows) > 1 and is_postgresql(connection):
         _copy_entries(connection, rows)
-    else:
-        connection.execute(insert(audit_entries), rows)
+        return
+    marks = "%({})s" if is_postgresql(connection) else ":{}"
+    values = ", ".join(marks.format(name) for name in _ENTRY)
+    statement = f"INSERT INTO audit_entries ({', '.join(_ENTRY)}) VALUES ({values})"  # noqa: S608 - of our names
+    connection.exec_driver_sql(statement, rows)
 
 
-def _copy_entries(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def _copy_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Do as an INSERT of many rows would, at a quarter of its cost."""
-    columns = [column.name for column in audit_entries.columns if column is not audit_entries.c.row_id]
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor().copy(f"COPY audit_entries ({', '.join(columns)}) FROM STDIN") as copy:
+        with driver.cursor().copy(f"COPY audit_entries ({', '.join(_ENTRY)}) FROM STDIN") as copy:
             for row in rows:
-                copy.write_row([row[name] for name in columns])
+                copy.write_row([row[name] for name in _ENTRY])
     except BaseException as error:
         connection.invalidate(error)  # SQLAlchemy did not see it fail
         raise
@@ -419,17 +424,6 @@ def put_state(connection: Connection, name: str, value: str) -> None:
     """Store a value that all gateways on the database share."""
     # Not removed and added: of two gateways that do so at once, one would fail.
     connection.execute(_PUT_STATE, {"name": name, "value": value})
-
-
-def insert_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Add audit entries.
-
-    Past SQLAlchemy's own handling of parameters, which takes as long as the database does for the rows.
-    """
-    marks = ":{}" if connection.dialect.name == "sqlite" else "%({})s"
-    values = ", ".join(marks.format(name) for name in _ENTRY)
-    statement = f"INSERT INTO audit_entries ({', '.join(_ENTRY)}) VALUES ({values})"  # noqa: S608 - of our names
-    connection.exec_driver_sql(statement, rows)
 
 
 def next_number(connection: Connection, name: str) -> int:
