@@ -67,10 +67,12 @@ def admin_client(url: str, **arguments: Any) -> httpx.Client:
 
 
 @contextmanager
-def running_gateway(directory: Path, *, clock: Any = time, **changes: Any) -> Iterator[RunningGateway]:
+def running_gateway(
+    directory: Path, *, clock: Any = time, monotonic: Any = monotonic, **changes: Any
+) -> Iterator[RunningGateway]:
     """Run a gateway on an ephemeral port and a database in a directory, in a thread of this process."""
     settings = gateway_settings(directory, **changes)
-    with running_app(app(settings, clock=clock)) as url:
+    with running_app(app(settings, clock=clock, monotonic=monotonic)) as url:
         yield RunningGateway(url, ADMIN_TOKEN, SECRET, settings)
 
 

@@ -15,6 +15,7 @@ from meshguard.cli import missing
 _MODULES = {
     "audit": "meshguard.cli.audit",
     "backup": "meshguard.cli.backup",
+    "db": "meshguard.cli.db",
     "policy": "meshguard.cli.policy",
     "restore": "meshguard.cli.restore",
     "serve": "meshguard.cli.serve",

@@ -56,6 +56,7 @@ def serve(  # noqa: PLR0917 - typer calls it
     ),
     proxy_timeout: float | None = typer.Option(None, help="Seconds to wait for the upstream."),
     proxy_max_body: int | None = typer.Option(None, help="Bytes that a forwarded body may have."),
+    workers: int | None = typer.Option(None, help="Processes that serve.  [default: 1]"),
     audit_retention_days: int | None = typer.Option(None, help="Days to keep audit entries; 0 keeps all."),
     audit_context_keys: str | None = typer.Option(
         None, help="Keys of a request's context whose values are recorded, comma-separated."
@@ -133,6 +134,8 @@ def _run(settings: Settings, *, dev: bool) -> None:
         "meshguard.gateway",
         address=settings.host,
         port=settings.port,
+        workers=settings.workers,
+        respawn_failed_workers=settings.workers > 1,
         interface=Interfaces.ASGI,
         websockets=False,
         log_level=LogLevels.error,

@@ -67,12 +67,14 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
         token_id=None,
         created_at=now,
         updated_at=now,
+        revision=0,
     )
     issued = gateway.tokens.issue(draft)
     draft = replace(draft, token_id=issued.token_id)
 
     def perform(connection: Connection) -> Change[AgentRecord]:
-        record = store.insert_agent(connection, draft)
+        number = store.begin_change(connection)
+        record = store.insert_agent(connection, replace(draft, revision=number))
         changes = {name: {"old": None, "new": getattr(record, field)} for name, field in _FIELDS.items()}
         return _changed(gateway, request, record, "create", changes)
 
@@ -86,8 +88,9 @@ async def update_agent(gateway: Gateway, request: Request) -> Response:
     fields = _fields(await request.json())
 
     def perform(connection: Connection) -> Change[AgentRecord]:
+        number = store.begin_change(connection)
         old = _active(connection, request)
-        new = replace(old, **fields, updated_at=milliseconds(gateway.clock()))
+        new = replace(old, **fields, updated_at=milliseconds(gateway.clock()), revision=number)
         changes = {
             name: {"old": getattr(old, field), "new": getattr(new, field)}
             for name, field in _FIELDS.items()
@@ -105,9 +108,11 @@ async def issue_token(gateway: Gateway, request: Request) -> Response:
     """Operation `issue_token`."""
 
     def perform(connection: Connection) -> Change[IssuedToken]:
+        number = store.begin_change(connection)
         agent = _active(connection, request)
         issued = gateway.tokens.issue(agent)
-        agent = replace(agent, token_id=issued.token_id, updated_at=milliseconds(gateway.clock()))
+        now = milliseconds(gateway.clock())
+        agent = replace(agent, token_id=issued.token_id, updated_at=now, revision=number)
         store.update_agent(connection, agent)
         change = _changed(gateway, request, agent, "token")
         return Change(issued, change.rows, change.applied)
@@ -121,13 +126,14 @@ async def revoke_agent(gateway: Gateway, request: Request) -> Response:
     """Operation `revoke_agent`."""
 
     def perform(connection: Connection) -> Change[AgentRecord]:
+        number = store.begin_change(connection)
         agent = store.find_agent(connection, request.path["agentId"])
         if agent is None:
             raise no_agent()
         if agent.status == "revoked":
             return Change(agent)
         now = milliseconds(gateway.clock())
-        revoked = replace(agent, status="revoked", token_id=None, updated_at=now)
+        revoked = replace(agent, status="revoked", token_id=None, updated_at=now, revision=number)
         store.update_agent(connection, revoked)
         changes = {"status": {"old": agent.status, "new": revoked.status}}
         return _changed(gateway, request, revoked, "revoke", changes)
@@ -163,9 +169,7 @@ def _changed(
         agent_name=record.name,
         trust_tier=record.trust_tier,
     )
-    return Change(
-        record, [row], lambda: gateway.current.replace(lambda snapshot: snapshot.with_agents([record]))
-    )
+    return Change(record, [row], gateway.sync.refresh)
 
 
 def admin_row(

@@ -66,17 +66,18 @@ HANDLERS: dict[str, Handler] = {
 _TRACE_ID = re.compile(r"[!-~]{1,128}")
 
 
-def app(settings: Settings, *, clock: Clock = time.time) -> ASGIApp:
+def app(settings: Settings, *, clock: Clock = time.time, monotonic: Clock = time.monotonic) -> ASGIApp:
     """Return a gateway as an ASGI application; it shares nothing with others of the process.
 
     Args:
         settings: From `load_settings`.
         clock: Seconds since 1970, for tokens, conditions on time, and the audit log.
+        monotonic: Seconds of a clock that nobody sets, for the age of what decisions are made from.
 
     Returns:
         The application. It needs the server's lifespan events to start.
     """
-    application: ASGIApp = _Application(Gateway(settings, clock))
+    application: ASGIApp = _Application(Gateway(settings, clock, monotonic))
     if settings.cors_origin:
         application = CORSMiddleware(
             application,
@@ -146,7 +147,7 @@ class _Application:
     def _authenticate(self, operation: Operation, request: Request) -> None:
         if operation.credential == "agentToken":
             authorization = header(request.scope, b"authorization")
-            request.agent = self._gateway.tokens.agent(authorization, self._gateway.current.snapshot)
+            request.agent = self._gateway.tokens.agent(authorization, self._gateway.current.confirmed())
         elif operation.credential == "adminToken":
             self._gateway.admin_token.check(header(request.scope, b"x-admin-token"))
 

@@ -93,9 +93,10 @@ class Decisions:
 
         Raises:
             Problem: 401, when the agent was revoked while its request came in; 429, when these are too many
-                for a minute. Then none is decided.
+                for a minute; 503, when the agents and policies at hand may have been overtaken. Then none is
+                decided.
         """
-        if self._current.snapshot.agents[agent.record.id].record.status != "active":
+        if self._current.confirmed().agents[agent.record.id].record.status != "active":
             raise unauthorized()
         await self._limit.take(agent.record.id, len(asked))
         return [self._decide(agent, one, trace_id, about) for one in asked]
@@ -104,7 +105,7 @@ class Decisions:
         started = perf_counter()
         now = self._clock()
         question = asked.question
-        snapshot = self._current.snapshot
+        snapshot = self._current.confirmed()
         agent = snapshot.agents[agent.record.id]
         moment = datetime.fromtimestamp(now, UTC)
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=asked.explain)

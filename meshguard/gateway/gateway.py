@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic as monotonic_clock
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from meshguard.gateway import audit_log, store
+from meshguard.gateway import audit_log, partitions, store
 from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
 from meshguard.gateway.audit_seals import Seals
@@ -25,9 +25,10 @@ from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.problems import Problem, unavailable
 from meshguard.gateway.proxy import upstream_client
 from meshguard.gateway.snapshot import Current
+from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
 from meshguard.gateway.writer import Change, Writer
-from meshguard.policy import PolicyLoadError, load_policy
+from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("meshguard.gateway")
 
 _DAY = 86_400_000
-_RETENTION_INTERVAL = 3600.0  # seconds
+_HOUSEKEEPING_INTERVAL = 3600.0  # seconds
 
 _T = TypeVar("_T")
 
@@ -56,27 +57,30 @@ class Gateway:
     Args:
         settings: The checked settings.
         clock: Seconds since 1970.
+        monotonic: Seconds of a clock that nobody sets.
     """
 
     engine: Engine
     writer: Writer
     decisions: Decisions
     probe: Probe
+    sync: Sync
     upstream: httpx.AsyncClient
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
         self.clock = clock
+        self._monotonic = monotonic
         self.contract = load_contract()
-        self.current = Current()
+        self.current = Current(settings.snapshot_max_age, monotonic)
         self.tokens = Tokens(settings, clock)
         self.admin_token = AdminToken(settings)
         self.seals = Seals(settings)
         self.counts = Counts()
         self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
-        self._limit = RateLimit(settings, clock)
-        self._started = monotonic()
+        self.limit = RateLimit(settings, clock)
+        self._started = monotonic_clock()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -86,7 +90,7 @@ class Gateway:
 
     def uptime(self) -> float:
         """Return the seconds since the gateway started."""
-        return monotonic() - self._started
+        return monotonic_clock() - self._started
 
     async def read(self, query: Callable[[Connection], _T]) -> _T:
         """Return the result of a query, off the event loop and in one transaction.
@@ -95,14 +99,10 @@ class Gateway:
             Problem: 503, when the database does not answer.
         """
         try:
-            return await asyncio.to_thread(self._read, query)
+            return await asyncio.to_thread(store.read, self.engine, query)
         except SQLAlchemyError as error:
             _log.error("the database can't be read (%s)", type(error).__name__)
             raise unavailable("The database does not answer; try again later.") from None
-
-    def _read(self, query: Callable[[Connection], _T]) -> _T:
-        with self.engine.begin() as connection:
-            return query(connection)
 
     async def start(self) -> None:
         """Open the database and put agents and policies in force.
@@ -110,47 +110,47 @@ class Gateway:
         Raises:
             StartError: The database can't be opened, or a policy is broken.
         """
-        self._started = monotonic()
+        self._started = monotonic_clock()
         self._stopping = asyncio.Event()
         self.engine = store.open_database(self.settings.database_url.get_secret_value())
+        self.sync = Sync(self.engine, self.current, self._monotonic)
         try:
             await asyncio.to_thread(self._load)
         except BaseException:
             self.engine.dispose()
             raise
+        self.sync.start()
         self.writer = Writer(self.engine, self.seals)
         self._checkpoints = Checkpoints(self.engine)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
             writer=self.writer,
-            limit=self._limit,
+            limit=self.limit,
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
         )
         self.probe = Probe(self)
         self.upstream = upstream_client(self.settings)
-        self._tasks = [asyncio.create_task(self._retain())]
+        self._tasks = [asyncio.create_task(self._keep_house())]
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
 
     def _load(self) -> None:
         try:
             store.migrate(self.engine)
+            self._create_partitions()
             with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
                 self.seals.renew(connection)
-            with self.engine.begin() as connection:
-                agents = store.read_agents(connection)
-                documents = store.read_policies(connection)
+            self.sync.load()
+            if self.files:
+                self.files.load()
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or type(error).__name__
             raise StartError(f"DATABASE_URL: the database can't be opened: {cause}") from None
-        try:
-            stored = {name: load_policy(document) for name, document in documents.items()}
-            self.current.replace(lambda old: old.with_agents(agents).with_policies(stored=stored))
-            if self.files:
-                self.files.load()
+        except store.SchemaError as error:
+            raise StartError(f"DATABASE_URL: {error}") from None
         except PolicyLoadError as error:
             raise StartError(f"policies: {error}") from None
 
@@ -162,17 +162,30 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.upstream.aclose()
         await self.writer.stop()
+        await asyncio.to_thread(self.sync.stop)
+        await self.limit.stop()
         await asyncio.to_thread(self._checkpoints.stop)
         self.engine.dispose()
 
-    async def _retain(self) -> None:
+    async def _keep_house(self) -> None:
         """Remove audit entries that are older than `AUDIT_RETENTION_DAYS`, now and every hour."""
-        while self.settings.audit_retention_days:
+        while True:
             try:
                 await self.prune()
             except Problem:
                 _log.warning("old audit entries could not be removed; the next try is in an hour")
-            await asyncio.sleep(_RETENTION_INTERVAL)
+            await asyncio.sleep(_HOUSEKEEPING_INTERVAL)
+            await asyncio.to_thread(self._create_partitions)
+
+    def _create_partitions(self) -> None:
+        now = milliseconds(self.clock())
+        try:
+            with self.engine.begin() as connection:
+                partitions.create_ahead(connection, now, self.settings.audit_partition)
+        except SQLAlchemyError as error:
+            # Entries that find no partition go into the default one, so this can wait.
+            cause = type(getattr(error, "orig", None) or error).__name__
+            _log.warning("partitions of the audit log could not be made ahead (%s)", cause)
 
     async def prune(self) -> None:
         """Remove the audit entries that need not be kept any longer.
@@ -180,10 +193,20 @@ class Gateway:
         Raises:
             Problem: 503.
         """
+        if not self.settings.audit_retention_days:
+            return
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
+        try:
+            before = await asyncio.to_thread(
+                partitions.drop_expired, self.engine, before, now, self.settings.audit_partition, self.seals
+            )
+        except SQLAlchemyError as error:
+            raise unavailable("The database does not answer; try again later.") from error
 
         def perform(connection: Connection) -> Change[int]:
+            if not store.may_prune(connection):
+                return Change(0)
             return Change(audit_log.prune(connection, before, now, self.seals))
 
         while await self.writer.change(perform):

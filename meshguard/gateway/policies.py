@@ -52,10 +52,11 @@ async def apply_policy(gateway: Gateway, request: Request) -> Response:
     document = policy.to_dict()
 
     def perform(connection: Connection) -> Change[bool]:
-        old = store.read_policies(connection).get(name)
-        store.put_policy(connection, name, to_json(document), milliseconds(gateway.clock()))
+        number = store.begin_change(connection)
+        old = store.read_policy(connection, name)
+        store.put_policy(connection, name, to_json(document), milliseconds(gateway.clock()), number)
         row = _row(gateway, request, "apply", old, document)
-        return Change(old is None, [row], lambda: _apply(gateway, policy))
+        return Change(old is None, [row], gateway.sync.refresh)
 
     is_new = await gateway.writer.change(perform)
     return json_response(document, 201 if is_new else 200)
@@ -67,11 +68,12 @@ async def delete_policy(gateway: Gateway, request: Request) -> Response:
     _refuse_file(gateway, name)
 
     def perform(connection: Connection) -> Change[None]:
-        old = store.read_policies(connection).get(name)
+        store.begin_change(connection)
+        old = store.read_policy(connection, name)
         if old is None:
             raise _no_policy()
         store.remove_policy(connection, name)
-        return Change(None, [_row(gateway, request, "delete", old, None)], lambda: _remove(gateway, name))
+        return Change(None, [_row(gateway, request, "delete", old, None)], gateway.sync.refresh)
 
     await gateway.writer.change(perform)
     return Response(204)
@@ -190,20 +192,6 @@ def _refuse_file(gateway: Gateway, name: str) -> None:
 def _row(gateway: Gateway, request: Request, verb: str, old: str | None, new: dict[str, Any] | None) -> Any:
     changes = {"policy": {"old": json_value(old.encode()) if old else None, "new": new}}
     return admin_row(gateway, request, f"admin:policy.{verb}", request.path["name"], changes)
-
-
-def _apply(gateway: Gateway, policy: Policy) -> None:
-    gateway.current.replace(
-        lambda snapshot: snapshot.with_policies(stored={**snapshot.stored, policy.name: policy})
-    )
-
-
-def _remove(gateway: Gateway, name: str) -> None:
-    gateway.current.replace(
-        lambda snapshot: snapshot.with_policies(
-            stored={other: policy for other, policy in snapshot.stored.items() if other != name}
-        )
-    )
 
 
 def _no_policy() -> Problem:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - pydantic resolves it at run time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -38,21 +39,15 @@ class SettingsError(ValueError):
         super().__init__("\n".join(faults))
 
 
+_S = TypeVar("_S", bound=BaseSettings)
+
+
 def _names(name: str) -> AliasChoices:
     return AliasChoices(f"MESHGUARD_{name}", name)
 
 
-_DATABASE_URL: Any = Field(SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL"))
-
-
-class Settings(BaseSettings):
-    """What a gateway can be told (docs: "Settings of the gateway").
-
-    Each setting is read from the environment and `.env` under its upper-case name, or under that name with
-    the prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
-
-    Use `load_settings` to get one `SettingsError` with every fault.
-    """
+class DatabaseSettings(BaseSettings):
+    """The store; all that the commands on the database need."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -62,6 +57,42 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         populate_by_name=True,
     )
+
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
+    )
+    audit_partition: Literal["month", "day"] = Field("month", validation_alias=_names("AUDIT_PARTITION"))
+
+    @field_validator("audit_partition", mode="before")
+    @classmethod
+    def _lower_span(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_supported_database(cls, url: SecretStr) -> SecretStr:
+        try:
+            parsed = make_url(url.get_secret_value())
+        except (ArgumentError, ValueError):
+            raise ValueError("must be a URL such as sqlite:///meshguard.db or postgresql://…") from None
+        if parsed.drivername in {"postgresql", "postgresql+psycopg"}:
+            if not find_spec("psycopg"):
+                raise ValueError("needs one more package: pip install 'meshguard[postgres]'")
+        elif parsed.get_backend_name() != "sqlite":
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        elif not parsed.database or parsed.database == ":memory:":
+            raise ValueError("must name a file, such as sqlite:///meshguard.db; the audit log has to last")
+        return url
+
+
+class Settings(DatabaseSettings):
+    """What a gateway can be told (docs: "Settings of the gateway").
+
+    Each setting is read from the environment and `.env` under its upper-case name, or under that name with
+    the prefix `MESHGUARD_`, which wins. Arguments beat both. Empty values count as unset.
+
+    Use `load_settings` to get one `SettingsError` with every fault.
+    """
 
     host: str = Field("127.0.0.1", validation_alias=_names("HOST"))
     port: int = Field(3100, ge=0, le=65535, validation_alias=_names("PORT"))
@@ -86,13 +117,16 @@ class Settings(BaseSettings):
     )
     proxy_authorization: SecretStr | None = Field(None, validation_alias=_names("PROXY_AUTHORIZATION"))
     policies_dir: Path | None = Field(None, validation_alias=_names("POLICIES_DIR"))
-    database_url: SecretStr = _DATABASE_URL
     audit_retention_days: int = Field(
         90, ge=0, le=36_500, validation_alias=_names("AUDIT_RETENTION_DAYS"), description="0 keeps all"
     )
     audit_context_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), max_length=32, validation_alias=_names("AUDIT_CONTEXT_KEYS"), description="dotted"
     )
+    snapshot_max_age: float = Field(
+        10.0, ge=1, le=3600, validation_alias=_names("SNAPSHOT_MAX_AGE"), description="seconds"
+    )
+    workers: int = Field(1, ge=1, le=1024, validation_alias=_names("WORKERS"), description="processes")
     rate_limit_rpm: int = Field(600, ge=0, validation_alias=_names("RATE_LIMIT_RPM"), description="0 is off")
     rate_limit_storage: SecretStr = Field(
         SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")
@@ -156,24 +190,18 @@ class Settings(BaseSettings):
             raise ValueError(f"{path} is not a directory")
         return path
 
-    @field_validator("database_url")
-    @classmethod
-    def _is_supported_database(cls, url: SecretStr) -> SecretStr:
-        try:
-            parsed = make_url(url.get_secret_value())
-        except ArgumentError:
-            raise ValueError("must be a URL such as sqlite:///meshguard.db") from None
-        if parsed.get_backend_name() != "sqlite":
-            raise ValueError("only sqlite:///<file> is supported yet")
-        if not parsed.database or parsed.database == ":memory:":
-            raise ValueError("must name a file, such as sqlite:///meshguard.db; the audit log has to last")
-        return url
-
     @field_validator("rate_limit_storage")
     @classmethod
     def _is_supported_storage(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith("memory://"):
-            raise ValueError("only memory:// is supported yet")
+        try:
+            parts = urlsplit(url.get_secret_value())
+            is_url = parts.port is None or parts.port > 0
+        except ValueError:
+            is_url = False
+        if not is_url or parts.scheme not in {"memory", "redis", "rediss"}:
+            raise ValueError("must be memory:// or redis://<host>:<port>/<number>")
+        if parts.scheme != "memory" and not find_spec("redis"):
+            raise ValueError("needs one more package: pip install 'meshguard[redis]'")
         return url
 
     @model_validator(mode="before")
@@ -198,15 +226,26 @@ def load_settings(**arguments: Any) -> Settings:
     Raises:
         SettingsError: With every fault.
     """
+    return _loaded(Settings, arguments)
+
+
+def load_database_settings(**arguments: Any) -> DatabaseSettings:
+    """Read the settings of the store alone.
+
+    Args:
+        **arguments: Values that beat the environment, by field name; None counts as unset.
+
+    Raises:
+        SettingsError: With every fault.
+    """
+    return _loaded(DatabaseSettings, arguments)
+
+
+def _loaded(kind: type[_S], arguments: dict[str, Any]) -> _S:
     try:
-        return Settings(**{name: value for name, value in arguments.items() if value is not None})
+        return kind(**{name: value for name, value in arguments.items() if value is not None})
     except ValidationError as error:
         raise SettingsError([_sentence(dict(fault)) for fault in error.errors()]) from None
-
-
-class _DatabaseSettings(BaseSettings):
-    model_config = Settings.model_config
-    database_url: SecretStr = _DATABASE_URL
 
 
 def database_url() -> str:
@@ -216,7 +255,7 @@ def database_url() -> str:
         >>> database_url()
         'sqlite:///meshguard.db'
     """
-    return _DatabaseSettings().database_url.get_secret_value()
+    return load_database_settings().database_url.get_secret_value()
 
 
 def _refuse_weak(secret: str) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from time import monotonic as monotonic_clock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from meshguard.gateway.problems import unavailable
 from meshguard.policy import Agent as Subject
 from meshguard.policy import Policy, PolicyEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from meshguard.gateway.store import AgentRecord
 
@@ -61,10 +64,27 @@ class Snapshot:
         """Return the policy in force under a name."""
         return self.files.get(name) or self.stored.get(name)
 
-    def with_agents(self, records: Iterable[AgentRecord]) -> Snapshot:
-        """Return a snapshot in which these agents are new or changed."""
-        changed = {record.id: Agent.of(record) for record in records}
-        return replace(self, agents=MappingProxyType({**self.agents, **changed}))
+    def reset(self, agents: Iterable[AgentRecord], stored: Mapping[str, Policy]) -> Snapshot:
+        """Return a snapshot with these agents and these policies of the API, and no others."""
+        return replace(self, agents=_by_id(agents)).with_policies(stored=stored)
+
+    def changed(
+        self, agents: Iterable[AgentRecord], stored: Mapping[str, Policy], names: AbstractSet[str]
+    ) -> Snapshot:
+        """Return a snapshot in which these agents and policies are new or changed.
+
+        Args:
+            agents: The agents' records.
+            stored: The policies.
+            names: All policies that are still stored.
+        """
+        snapshot = self
+        if changed := _by_id(agents):
+            snapshot = replace(self, agents=MappingProxyType({**self.agents, **changed}))
+        if not stored and names == self.stored.keys():
+            return snapshot
+        policies = {**self.stored, **stored}
+        return snapshot.with_policies(stored={name: policies[name] for name in policies if name in names})
 
     def with_policies(
         self, *, stored: Mapping[str, Policy] | None = None, files: Mapping[str, Policy] | None = None
@@ -76,14 +96,51 @@ class Snapshot:
         return replace(self, stored=stored, files=files, engine=engine)
 
 
-class Current:
-    """The snapshot in force."""
+def _by_id(records: Iterable[AgentRecord]) -> Mapping[str, Agent]:
+    return MappingProxyType({record.id: Agent.of(record) for record in records})
 
-    def __init__(self) -> None:
+
+class Current:
+    """The snapshot in force, and since when it is not confirmed.
+
+    Args:
+        max_age: Seconds that decisions may be made from it after it was last known to be the database's.
+        monotonic: Seconds of a clock that nobody sets.
+    """
+
+    def __init__(self, max_age: float, monotonic: Callable[[], float] = monotonic_clock) -> None:
         self.snapshot = Snapshot()
+        self._max_age = max_age
+        self._monotonic = monotonic
+        self._confirmed = float("-inf")
         self._lock = Lock()
 
     def replace(self, change: Callable[[Snapshot], Snapshot]) -> None:
         """Put the snapshot in force that a function makes of the present one; from any thread."""
         with self._lock:
             self.snapshot = change(self.snapshot)
+
+    def confirm(self, moment: float) -> None:
+        """Note that the snapshot was the database's at a moment of the monotonic clock."""
+        self._confirmed = moment
+
+    def doubt(self) -> None:
+        """Note that the database has something else by now; nothing is decided until it is confirmed."""
+        self._confirmed = float("-inf")
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether decisions may be made from it."""
+        return self._monotonic() - self._confirmed <= self._max_age
+
+    def confirmed(self) -> Snapshot:
+        """Return the snapshot, to decide from.
+
+        Raises:
+            Problem: 503, when it may have been overtaken, such as by a revocation at another gateway.
+        """
+        if not self.is_confirmed:
+            raise unavailable(
+                "The gateway can't tell whether agents changed, so nothing is allowed; try later."
+            )
+        return self.snapshot

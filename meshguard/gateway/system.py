@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -49,16 +50,27 @@ async def get_metrics(gateway: Gateway, _request: Request) -> Response:
 async def get_health(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_health`."""
     database, audit = await gateway.probe.outcome()
-    healthy = database == audit == "ok"
+    snapshot = _snapshot(gateway)
+    healthy = database == audit == snapshot == "ok"
     body = models.Health(
         status="healthy" if healthy else "unhealthy",
         timestamp=timestamp(milliseconds(gateway.clock())),
         version=VERSION,
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
-        checks=models.HealthChecks(database, _policies(gateway), audit),
+        checks=models.HealthChecks(database, _policies(gateway), audit, snapshot, _rate_limit(gateway)),
     )
     return json_response(body.to_dict(), 200 if healthy else 503)
+
+
+def _snapshot(gateway: Gateway) -> str:
+    if gateway.current.is_confirmed:
+        return "ok"
+    return "out of date: changes of agents and policies can't be read, so nothing is allowed"
+
+
+def _rate_limit(gateway: Gateway) -> str:
+    return "Redis does not answer: the limit is kept locally" if gateway.limit.is_local else "ok"
 
 
 def _policies(gateway: Gateway) -> str:
@@ -76,6 +88,8 @@ class Probe:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        # A name of its own: probes of several gateways must not wait for each other.
+        self._name = f"probe {secrets.token_hex(4)}"
         self._outcome = ("ok", "ok")
         self._good_until = float("-inf")
         self._lock = asyncio.Lock()
@@ -100,7 +114,7 @@ class Probe:
         entries = _PROBED_ENTRIES if self._gateway.writer.failing else 1
 
         def perform(connection: Connection) -> Change[None]:
-            store.put_state(connection, "probe", str(moment))
+            store.put_state(connection, self._name, str(moment))
             audit_log.try_to_write(connection, moment, entries)
             return Change(None)
 

@@ -56,6 +56,10 @@ class _Job:
 _Outcome: TypeAlias = "Change[Any] | Exception"
 
 
+class _HeadLostError(RuntimeError):
+    """The head of this process's chain is not where it left it."""
+
+
 class Writer:
     """Commits audit entries and changes durably, many waiting callers' in one transaction.
 
@@ -165,7 +169,11 @@ class Writer:
         insert_entries(connection, rows)
         end = {"count": chain.count, "hash": chain.hash, "signature": self._seals.sign_head(chain)}
         if begun:
-            connection.execute(update(audit_heads).where(audit_heads.c.stream == chain.stream).values(**end))
+            # Nobody else appends to this chain; where somebody did, the two ends must not both count.
+            here = (audit_heads.c.stream == chain.stream, audit_heads.c.count == self._chain.count)
+            moved = connection.execute(update(audit_heads).where(*here).values(**end))
+            if moved.rowcount != 1:
+                raise _HeadLostError
         else:
             head = insert(audit_heads).values(stream=chain.stream, number=chain.number, **end)
             connection.execute(head)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from meshguard.gateway.store import migrate, open_database
+from tests.servers import PostgreSQL, postgresql
 from tests.support import ALLOW_READS, Clock, RunningGateway, admin_client, running_gateway
 
 
@@ -47,12 +50,51 @@ def clock() -> Clock:
     return Clock()
 
 
+# What stands in these modules holds on SQLite and on PostgreSQL.
+_ON_BOTH = ("test_agents", "test_audit", "test_cluster", "test_decisions", "test_identity", "test_policies")
+_ON_SQLITE = {"tmp_path", "database"}  # fixtures of tests that lay hands on the file
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    asked = metafunc.function.__code__.co_varnames[: metafunc.function.__code__.co_argcount]
+    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    marked = [name for mark in metafunc.definition.iter_markers("usefixtures") for name in mark.args]
+    if (
+        "store" in metafunc.fixturenames
+        and "store" not in given
+        and metafunc.module.__name__.endswith(_ON_BOTH)
+    ):
+        both = "store" in asked or _ON_SQLITE.isdisjoint([*asked, *marked])
+        stores = ["sqlite", "postgresql"] if both else ["sqlite"]
+        metafunc.parametrize("store", stores, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    """A server that all tests of this process share; each makes a database of its own."""
+    with postgresql() as server:
+        engine = open_database(server.url(server.template()))
+        migrate(engine)
+        engine.dispose()
+        yield server
+
+
 @pytest.fixture
-def open_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
+def store(request: pytest.FixtureRequest) -> Callable[[Path], str]:
+    """Give the URL of the database that belongs to a directory."""
+    kind = getattr(request, "param", "sqlite")
+    if kind == "sqlite":
+        return lambda directory: f"sqlite:///{directory}/gateway.db"
+    return functools.cache(lambda _: request.getfixturevalue("postgres").new_database())
+
+
+@pytest.fixture
+def open_lab(tmp_path: Path, store: Callable[[Path], str]) -> Iterator[Callable[..., Lab]]:
     """Start gateways with settings of the test's choice; `readers` is their policy."""
     with ExitStack() as stack:
 
         def start(directory: Path = tmp_path, **settings: Any) -> Lab:
+            settings.setdefault("database_url", store(directory))
             lab = Lab(stack.enter_context(running_gateway(directory, **settings)), stack)
             if "policies_dir" not in settings:
                 lab.apply(ALLOW_READS, "readers")

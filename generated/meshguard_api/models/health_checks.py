@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import UNSET, Unset
+
 T = TypeVar("T", bound="HealthChecks")
 
 
@@ -17,11 +19,16 @@ class HealthChecks:
         database (str): Whether the store answers.
         policies (str): Whether policies are loaded, and whether the files are those in force.
         audit (str): Whether audit entries can be written.
+        snapshot (str | Unset): Whether the agents and policies at hand are those of the store, also after changes at
+            other gateways. While they may not be, nothing is allowed.
+        rate_limit (str | Unset): Whether decisions are counted for all gateways together where that was asked for.
     """
 
     database: str
     policies: str
     audit: str
+    snapshot: str | Unset = UNSET
+    rate_limit: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -30,6 +37,10 @@ class HealthChecks:
         policies = self.policies
 
         audit = self.audit
+
+        snapshot = self.snapshot
+
+        rate_limit = self.rate_limit
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -40,6 +51,10 @@ class HealthChecks:
                 "audit": audit,
             }
         )
+        if snapshot is not UNSET:
+            field_dict["snapshot"] = snapshot
+        if rate_limit is not UNSET:
+            field_dict["rateLimit"] = rate_limit
 
         return field_dict
 
@@ -52,10 +67,16 @@ class HealthChecks:
 
         audit = d.pop("audit")
 
+        snapshot = d.pop("snapshot", UNSET)
+
+        rate_limit = d.pop("rateLimit", UNSET)
+
         health_checks = cls(
             database=database,
             policies=policies,
             audit=audit,
+            snapshot=snapshot,
+            rate_limit=rate_limit,
         )
 
         health_checks.additional_properties = d

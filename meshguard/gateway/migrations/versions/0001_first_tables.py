@@ -9,6 +9,9 @@ down_revision = None
 
 def upgrade() -> None:
     """Apply this step."""
+    # PostgreSQL wants what a table is partitioned by in each of its unique constraints. That no two entries
+    # of a chain have one number, the head sees to: it is counted up in the transaction that appends.
+    by_time = ["timestamp"] if op.get_bind().dialect.name == "postgresql" else []
     op.create_table(
         "agents",
         sa.Column(
@@ -55,18 +58,21 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("prev_hash", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("row_id"),
-        sa.UniqueConstraint("stream", "sequence"),
+        sa.PrimaryKeyConstraint("row_id", *by_time),
+        sa.UniqueConstraint("stream", "sequence", *by_time),
         sqlite_autoincrement=True,
+        postgresql_partition_by="RANGE (timestamp)",
     )
-    op.create_index("audit_by_action", "audit_entries", ["action", "row_id"], unique=False)
-    op.create_index("audit_by_agent", "audit_entries", ["agent_id", "row_id"], unique=False)
-    op.create_index("audit_by_agent_name", "audit_entries", ["agent_name", "row_id"], unique=False)
-    op.create_index("audit_by_decision", "audit_entries", ["decision", "row_id"], unique=False)
-    op.create_index("audit_by_kind", "audit_entries", ["kind", "row_id"], unique=False)
-    op.create_index("audit_by_policy", "audit_entries", ["policy", "row_id"], unique=False)
-    op.create_index("audit_by_timestamp", "audit_entries", ["timestamp"], unique=False)
-    op.create_index("audit_by_trace", "audit_entries", ["trace_id", "row_id"], unique=False)
+    if by_time:
+        op.execute("CREATE TABLE audit_entries_default PARTITION OF audit_entries DEFAULT")
+    op.create_index("audit_by_action", "audit_entries", ["action", "row_id"])
+    op.create_index("audit_by_agent", "audit_entries", ["agent_id", "row_id"])
+    op.create_index("audit_by_agent_name", "audit_entries", ["agent_name", "row_id"])
+    op.create_index("audit_by_decision", "audit_entries", ["decision", "row_id"])
+    op.create_index("audit_by_kind", "audit_entries", ["kind", "row_id"])
+    op.create_index("audit_by_policy", "audit_entries", ["policy", "row_id"])
+    op.create_index("audit_by_timestamp", "audit_entries", ["timestamp"])
+    op.create_index("audit_by_trace", "audit_entries", ["trace_id", "row_id"])
     op.create_table(
         "audit_heads",
         sa.Column("stream", sa.String(length=64), nullable=False),
@@ -89,4 +95,3 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
-    # ### end Alembic commands ###

@@ -22,7 +22,9 @@ def upgrade() -> None:
     op.add_column("audit_entries", sa.Column("context", sa.Text(), nullable=True))
     for name, column in _INDEXES.items():
         op.drop_index(name, "audit_entries")
-        op.create_index(name, "audit_entries", [column, "timestamp", "row_id"])
+        by_pattern = {"action": "text_pattern_ops"} if column == "action" else {}
+        columns = [column, "timestamp", "row_id"]
+        op.create_index(name, "audit_entries", columns, postgresql_ops=by_pattern)
     op.drop_index("audit_by_timestamp", "audit_entries")
     op.create_index("audit_by_timestamp", "audit_entries", ["timestamp", "row_id"])
     with op.batch_alter_table("audit_heads") as heads:
