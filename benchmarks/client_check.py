@@ -11,11 +11,8 @@ import statistics
 import subprocess
 import sys
 import threading
-import venv
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-PUBLISHED = ROOT / ".cache" / "published"
+from tests.environments import environment
 
 BODY = json.dumps(
     {
@@ -89,25 +86,13 @@ def _answer(connection: socket.socket) -> None:
             connection.sendall(ANSWER)
 
 
-def published_python() -> Path:
-    """An interpreter with the published package, set up when first asked for."""
-    python = PUBLISHED / "bin" / "python"
-    if not python.exists():
-        venv.create(PUBLISHED, clear=True, with_pip=True)
-        constraints = [f"--constraint={ROOT / 'constraints.txt'}"]
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", *constraints, "meshguard==0.1.2"],
-            check=True,
-        )
-    return python
-
-
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     """Seconds a call, by candidate and round."""
+    published = environment("published", "meshguard==0.1.2", constrained=False)
     candidates = {
         "`httpx.Client.get(...).json()`": (sys.executable, BARE),
         "`MeshGuardClient.check`": (sys.executable, CLIENT),
-        "the same of `meshguard==0.1.2`": (str(published_python()), CLIENT),
+        "the same of `meshguard==0.1.2`": (str(published), CLIENT),
     }
     server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)
     assert server.stdout

@@ -1,10 +1,7 @@
 """How long one decision takes, by number of rules, beside other engines with equivalent rules.
 
-    python -m pip install -e ".[cli]" agent-governance-toolkit-core cedarpy pycasbin
-    python benchmarks/policy_engine.py
-
 Each rule allows one action of its own; the request is for the last one. "condition" adds one condition on an
-amount to every rule. Engines that are not installed are left out. Prints a Markdown table.
+amount to every rule. `scripts/bench policy_engine` installs the other engines. Prints a Markdown table.
 """
 
 import argparse
@@ -17,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from typing import TypeAlias
 
@@ -30,11 +28,13 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 Loaded: TypeAlias = tuple[Callable[[], bool], float]  # how to decide, and the seconds it took to load
 
 
-def meshguard(size: int, *, condition: bool) -> Loaded:
+def meshguard(
+    size: int, *, condition: bool, pattern: str = "read:item{}", action: str = "read:item{}"
+) -> Loaded:
     from meshguard.policy import Agent, PolicyEngine, Request, load_policy  # noqa: PLC0415
 
     extra = {"conditions": {"context.amount": {"lte": 100}}} if condition else {}
-    rules = [{"effect": "allow", "actions": [f"read:item{number}"], **extra} for number in range(size)]
+    rules = [{"effect": "allow", "actions": [pattern.format(number)], **extra} for number in range(size)]
     parts = [rules[start : start + 500] for start in range(0, size, 500)]
     policies = [load_policy({"name": f"part-{number}", "rules": part}) for number, part in enumerate(parts)]
     start = time.perf_counter()
@@ -43,10 +43,20 @@ def meshguard(size: int, *, condition: bool) -> Loaded:
     agent = Agent("agent_1", "helper", "verified", ["support"])
 
     def decide() -> bool:
-        request = Request(f"read:item{size - 1}", None, {"amount": 5})
+        request = Request(action.format(size - 1), None, {"amount": 5})
         return engine.decide(agent, request, now=NOW).allowed
 
     return decide, compiled
+
+
+# a pattern for each rule, and an action that the last one matches
+SHAPES = {
+    "exact actions": ("read:item{}", "read:item{}"),
+    "prefixes": ("item{}:*", "item{}:read"),
+    "suffixes": ("*:item{}", "read:item{}"),
+    "general patterns": ("item{}:*:x*", "item{}:read:xyz"),
+    "a part in the middle": ("*:item{}:*", "read:item{}:x"),
+}
 
 
 def agent_governance_toolkit(size: int, *, condition: bool) -> Loaded:
@@ -174,6 +184,16 @@ def main() -> None:
         for size in sizes:
             for name, (make, _, _) in installed.items():
                 print("| " + " | ".join(row(name, make, size, condition=condition)) + " |", flush=True)
+    by_shape(sizes)
+
+
+def by_shape(sizes: Iterable[int]) -> None:
+    print("\n| meshguard, by the shape of actions | rules | condition | p50 µs | p99 µs | load ms |")
+    print("|---|---:|---|---:|---:|---:|")
+    for name, (pattern, action) in SHAPES.items():
+        for size in sizes:
+            make = partial(meshguard, pattern=pattern, action=action)
+            print("| " + " | ".join(row(name, make, size, condition=False)) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def environment(name: str, *requirements: str, constrained: bool = True) -> Path
 
 
 def _content(requirement: str) -> str:
-    wheel = Path(requirement.partition("[")[0])
-    return requirement + (hashlib.sha256(wheel.read_bytes()).hexdigest() if wheel.is_file() else "")
+    file = Path(requirement.partition("[")[0])
+    return requirement + (hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "")
 
 
 def _make(folder: Path, requirements: tuple[str, ...], *, constrained: bool) -> None:

@@ -15,7 +15,7 @@ from meshguard.policy.conditions import Facts, compile_test, test_label
 from meshguard.policy.model import Conditions, Scalar, SubjectTests, Test
 from meshguard.policy.moments import read_moment
 from meshguard.policy.request import Agent, InvalidRequest, Request
-from meshguard.policy.values import shown
+from meshguard.policy.values import shown, walk
 from meshguard.policy.vocabulary import TIERS
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from meshguard.policy.model import AppliesTo
 
 MAX_TRIES = 200
+FEW_TRIES = 8
+FEW_VALUES = 500
 MAX_VALUES = 12
 
 _AGENT_FIELDS = {"agentId": "id", "agentName": "name"}
@@ -67,8 +69,14 @@ def smallest_change(
     Returns:
         The first change that works (language page, "Explanation").
     """
-    tried = islice(_changes(situation, conditions, audiences), MAX_TRIES)
+    tried = islice(_changes(situation, conditions, audiences), _tries(situation))
     return next((change for change in tried if is_turned(change.situation)), None)
+
+
+def _tries(situation: Situation) -> int:
+    """Return how many changes may be tried: few when each try looks through much."""
+    values = walk([situation.request.context, situation.agent.metadata])
+    return MAX_TRIES if sum(1 for _ in islice(values, FEW_VALUES + 1)) <= FEW_VALUES else FEW_TRIES
 
 
 def _changes(

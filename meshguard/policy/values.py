@@ -128,6 +128,23 @@ def size_problem(value: object) -> Problem | None:
     return Problem("it is too deep")
 
 
+def walk(value: object) -> Iterator[object]:
+    """Yield a value and all that is in it.
+
+    Example:
+        >>> list(walk([1, [2]]))
+        [[1, [2]], [2], 2, 1]
+    """
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        yield item
+        if isinstance(item, Mapping):
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+
+
 def _is_plain(value: object) -> bool:
     """Return whether it is a small object of scalars and short texts, as nearly all contexts are."""
     if type(value) is not dict or len(value) > _PLAIN_SIZE:

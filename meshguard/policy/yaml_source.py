@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # ruamel's pure parser takes some 15 µs a value and 0.3 µs a character
 MAX_YAML_VALUES = 4_000
 MAX_LINE = 8_192
+MAX_LINES = 20_000
+MAX_SCALAR = 16_384
 
 _LONG_LINE = re.compile(rf"^.{{{MAX_LINE + 1}}}", re.MULTILINE)
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -66,6 +68,8 @@ def read_yaml(text: str, values: int = MAX_YAML_VALUES) -> Node:
 
 
 def _check_lines(text: str) -> None:
+    if text.count("\n") > MAX_LINES:
+        raise refusal(f"more than {MAX_LINES:,} lines: split the policy in several", MAX_LINES + 1, 1)
     if found := _LONG_LINE.search(text):
         number = text.count("\n", 0, found.start()) + 1
         raise refusal(f"a line of more than {MAX_LINE:,} characters: break it up", number, 1)
@@ -76,8 +80,34 @@ def _place_of(text: str, error: ReaderError) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
-class _ShallowScanner(Scanner):
-    """Stops at deep nesting while it scans: the time it takes grows with the square of the depth."""
+class _BoundedScanner(Scanner):
+    """Stops in time: at deep nesting, which takes the square of the depth to scan, and in long texts."""
+
+    _scalar_start = 0
+
+    def scan_plain_spaces(self, indent: Any, start_mark: Any) -> Any:
+        """Scan what is between two lines of a plain text, when it is not too long."""
+        self._check_length(start_mark.index)
+        return super().scan_plain_spaces(indent, start_mark)
+
+    def scan_flow_scalar_spaces(self, double: Any, start_mark: Any) -> Any:
+        """Scan what is between two lines of a quoted text, when it is not too long."""
+        self._check_length(start_mark.index)
+        return super().scan_flow_scalar_spaces(double, start_mark)
+
+    def scan_block_scalar(self, style: Any, rt: Any = False) -> Any:
+        """Scan a block of text."""
+        self._scalar_start = self.reader.index
+        return super().scan_block_scalar(style, rt)
+
+    def scan_block_scalar_breaks(self, indent: Any) -> Any:
+        """Scan what is between two lines of a block of text, when it is not too long."""
+        self._check_length(self._scalar_start)
+        return super().scan_block_scalar_breaks(indent)
+
+    def _check_length(self, start: int) -> None:
+        if self.reader.index - start > MAX_SCALAR:
+            raise refusal(f"a text of more than {MAX_SCALAR:,} characters", self.reader.line + 1, 1)
 
     def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:  # noqa: N803
         """Fetch `[` or `{`, when it is not too deep."""
@@ -88,7 +118,7 @@ class _ShallowScanner(Scanner):
 
 def _events(text: str) -> Iterator[Event]:
     yaml = YAML(typ="safe", pure=True)
-    yaml.Scanner = _ShallowScanner
+    yaml.Scanner = _BoundedScanner
     events: Iterator[Event] = yaml.parse(text)
     return events
 

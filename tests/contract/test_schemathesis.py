@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +25,10 @@ from starlette.routing import Route
 from meshguard.gateway import app
 from meshguard.policy import PolicyLoadError, load_policy
 from tests.environments import ROOT
-from tests.support import ADMIN_TOKEN, gateway_settings, running_app
+from tests.support import ADMIN_TOKEN, gateway_settings, lifespan, running_app
 
 EXAMPLES = 100
+SEQUENCES = 50
 POLICY_OPERATIONS = {"apply_policy", "test_policies"}
 HUGE = 20_000  # characters; the loader limits how many keys and values a YAML text has, a schema can't
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -33,13 +36,29 @@ POLICY = "{name: everything, rules: [{name: everything, effect: allow, actions: 
 
 
 class Gateway:
-    """The gateway under test, which exists only once a test runs; the schema is read before."""
+    """The gateway under test, which exists only once a test runs; the schema is read before.
 
-    application: Any = None
-    token = ""
+    Started by the first request that it gets, in the event loop of that request.
+    """
+
+    def __init__(self) -> None:
+        self.token = ""
+        self._application: Any = None
+        self._is_started = False
+        self._running = AsyncExitStack()
+
+    def start(self, application: Any) -> None:
+        self._application = application
+        self._is_started = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.application(scope, receive, send)
+        if scope["type"] != "http":
+            return
+        if not self._is_started:
+            await self._running.aclose()
+            await self._running.enter_async_context(lifespan(self._application))
+            self._is_started = True
+        await self._application(scope, receive, send)
 
 
 gateway = Gateway()
@@ -101,26 +120,35 @@ def loads(policy: Any) -> bool:
     return True
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    folder = tmp_path_factory.mktemp("gateway")
+@contextmanager
+def started_gateway(folder: Path) -> Iterator[None]:
+    """A new gateway with an upstream, a policy and an agent, until the next one."""
     (folder / "policies").mkdir()
     (folder / "policies" / "everything.yaml").write_text(POLICY)
     with running_app(Starlette(routes=[Route("/{path:path}", upstream, methods=METHODS)])) as target:
-        settings = gateway_settings(
-            folder,
-            policies_dir=folder / "policies",
-            proxy_target=target,
-            rate_limit_rpm=0,
-            metrics_enabled=True,
+        gateway.start(
+            app(
+                gateway_settings(
+                    folder,
+                    policies_dir=folder / "policies",
+                    proxy_target=target,
+                    rate_limit_rpm=0,
+                    metrics_enabled=True,
+                )
+            )
         )
-        gateway.application = app(settings)
-        case = contract["/admin/agents"]["POST"].Case(
+        create = contract["/admin/agents"]["POST"].Case(
             body={"name": "schemathesis"},
             headers={"X-Admin-Token": ADMIN_TOKEN},
             media_type="application/json",
         )
-        gateway.token = case.call().json()["token"]
+        gateway.token = create.call().json()["token"]
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with started_gateway(tmp_path_factory.mktemp("gateway")):
         yield
 
 
@@ -130,11 +158,22 @@ def test_every_operation_holds_the_contract(case: Any) -> None:
     case.call_and_validate()
 
 
-def test_sequences_of_operations_along_the_links_hold_the_contract() -> None:
-    machine = contract.as_state_machine()
-    machine.run(
+def test_sequences_of_operations_along_the_links_hold_the_contract(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Each sequence has a gateway of its own, so that none depends on what another left behind."""
+
+    class Sequences(contract.as_state_machine()):  # type: ignore[misc]
+        def setup(self) -> None:
+            self.servers = ExitStack()
+            self.servers.enter_context(started_gateway(tmp_path_factory.mktemp("sequence")))
+
+        def teardown(self) -> None:
+            self.servers.close()
+
+    Sequences.run(
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=SEQUENCES,
             stateful_step_count=8,
             deadline=None,
             suppress_health_check=list(HealthCheck),

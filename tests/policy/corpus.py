@@ -1,10 +1,16 @@
 """One policy with everything in it, and what can be put in the place of each of its values."""
 
+from __future__ import annotations
+
 import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
-from meshguard.policy import PolicyLoadError, load_policy
+from meshguard.policy import Fault, Policy, PolicyLoadError, SubjectTests, Test, load_policy
 
-WHOLE = {
+Place: TypeAlias = tuple[str | int, ...]
+
+WHOLE: dict[str, Any] = {
     "name": "whole",
     "version": "1.0",
     "description": "Everything there is",
@@ -74,7 +80,7 @@ WHOLE = {
 }
 
 LONG = "a" * 5_000
-JUNK = [
+JUNK: list[Any] = [
     None,
     True,
     False,
@@ -174,7 +180,7 @@ JUNK = [
 UNKNOWN_KEYS = ["x", "", "Name", "rule", "regex", "$ref", "__class__", "context", "a\x00b"]
 
 
-def variants():
+def variants() -> Iterator[tuple[dict[str, Any], tuple[object, ...]]]:
     """The whole policy with one value replaced, left out, or put in where it does not belong."""
     for path in places(WHOLE):
         for junk in JUNK:
@@ -186,7 +192,7 @@ def variants():
                 yield replaced(WHOLE, (*path, key), "x"), (path, "added", key)
 
 
-def places(value, path=()):
+def places(value: Any, path: Place = ()) -> Iterator[Place]:
     if path:
         yield path
     members = (
@@ -196,25 +202,34 @@ def places(value, path=()):
         yield from places(item, (*path, key))
 
 
-def at(value, path):
+def at(value: Any, path: Place) -> Any:
     for key in path:
         value = value[key]
     return value
 
 
-def replaced(value, path, new):
+def replaced(value: Any, path: Place, new: Any) -> Any:
     changed = copy.deepcopy(value)
     at(changed, path[:-1])[path[-1]] = new
     return changed
 
 
-def without(value, path):
+def without(value: Any, path: Place) -> Any:
     changed = copy.deepcopy(value)
     del at(changed, path[:-1])[path[-1]]
     return changed
 
 
-def faults_of(source):
+def first_test(policy: Policy) -> Test:
+    """The first test of the first rule of a policy."""
+    conditions = policy.rules[0].conditions
+    assert conditions is not None
+    part = conditions.parts[0]
+    assert isinstance(part, SubjectTests)
+    return part.tests[0]
+
+
+def faults_of(source: str | bytes | Mapping[str, object]) -> tuple[Fault, ...] | None:
     """What is wrong with a policy; None when it loads."""
     try:
         load_policy(source)

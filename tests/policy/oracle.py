@@ -3,13 +3,22 @@
 It reads the wire form of policies, and takes nothing from the package but ``Agent`` and ``Request``.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any, Final, Literal, TypeAlias
 
-ERROR = "error"
+from meshguard.policy import Agent, Request
+
+Value: TypeAlias = bool | Literal["error"]
+Check: TypeAlias = Callable[[Any, Any], Value]
+
+ERROR: Final = "error"
 TIERS = {"unverified", "verified", "trusted", "privileged"}
 DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -21,7 +30,7 @@ class Verdict:
     rule: str | None
 
 
-def decide(policies, agent, request, now):
+def decide(policies: list[dict[str, Any]], agent: Agent | None, request: Request, now: datetime) -> Verdict:
     if agent is None or agent.status == "revoked" or agent.trust_tier not in TIERS:
         return Verdict(False, None, None)
     applying = [policy for policy in sorted(policies, key=lambda p: p["name"]) if applies(policy, agent)]
@@ -34,7 +43,7 @@ def decide(policies, agent, request, now):
     return Verdict(by_default, None, None)
 
 
-def applies(policy, agent):
+def applies(policy: dict[str, Any], agent: Agent) -> bool:
     keys = policy.get("appliesTo", {})
     tiers = ["unverified" if tier == "untrusted" else tier for tier in keys.get("trustTiers", [])]
     return (
@@ -44,7 +53,7 @@ def applies(policy, agent):
     )
 
 
-def rule_matches(rule, agent, request, now):
+def rule_matches(rule: dict[str, Any], agent: Agent, request: Request, now: datetime) -> bool:
     if not any(action_matches(pattern, request.action) for pattern in rule["actions"]):
         return False
     if "conditions" not in rule:
@@ -53,11 +62,11 @@ def rule_matches(rule, agent, request, now):
     return value is True or (rule["effect"] == "deny" and value == ERROR)
 
 
-def action_matches(pattern, action):
+def action_matches(pattern: str, action: str) -> bool:
     return wildcard_regex(pattern, {r"\*+": ".*"}).fullmatch(action) is not None
 
 
-def wildcard_regex(pattern, wildcards):
+def wildcard_regex(pattern: str, wildcards: dict[str, str]) -> re.Pattern[str]:
     parts = re.split(r"(\*+)", pattern)
     out = ""
     for part in parts:
@@ -68,29 +77,29 @@ def wildcard_regex(pattern, wildcards):
     return re.compile(out, re.DOTALL)
 
 
-def glob_matches(pattern, text):
+def glob_matches(pattern: str, text: str) -> bool:
     return wildcard_regex(pattern, {r"\*": "[^/]*", r"\*\*+": ".*"}).fullmatch(text) is not None
 
 
-def all_of(values):
+def all_of(values: Iterable[Value]) -> Value:
     values = list(values)
     if any(value is False for value in values):
         return False
     return ERROR if ERROR in values else True
 
 
-def any_of(values):
+def any_of(values: Iterable[Value]) -> Value:
     values = list(values)
     if any(value is True for value in values):
         return True
     return ERROR if ERROR in values else False
 
 
-def opposite(value):
+def opposite(value: Value) -> Value:
     return ERROR if value == ERROR else not value
 
 
-def conditions_value(conditions, agent, request, now):
+def conditions_value(conditions: dict[str, Any], agent: Agent, request: Request, now: datetime) -> Value:
     values = []
     for subject, tests in conditions.items():
         if subject == "all":
@@ -102,7 +111,7 @@ def conditions_value(conditions, agent, request, now):
     return all_of(values)
 
 
-def tests_value(subject, tests, agent, request, now):
+def tests_value(subject: str, tests: Any, agent: Agent, request: Request, now: datetime) -> Value:
     if isinstance(tests, list):
         tests = {"in": tests}
     if not isinstance(tests, dict):
@@ -116,7 +125,7 @@ def tests_value(subject, tests, agent, request, now):
     return all_of(values)
 
 
-def test_value(subject, name, operand, agent, request, now):  # noqa: PLR0911, PLR0917
+def test_value(subject: str, name: str, operand: Any, agent: Agent, request: Request, now: datetime) -> Value:  # noqa: PLR0911, PLR0917
     if subject == "time":
         return time_value(name, operand, now)
     found = candidates(subject, agent, request)
@@ -136,7 +145,7 @@ def test_value(subject, name, operand, agent, request, now):  # noqa: PLR0911, P
     return any_of(TESTS[name](found[0], one) for one in operands)
 
 
-def candidates(subject, agent, request):
+def candidates(subject: str, agent: Agent, request: Request) -> list[Any]:
     plain = {
         "action": request.action,
         "tags": agent.tags,
@@ -152,7 +161,7 @@ def candidates(subject, agent, request):
     return along(request.context if root == "context" else agent.metadata, path)
 
 
-def along(value, path):
+def along(value: Any, path: str) -> list[Any]:
     """Every value a dotted path can mean; a key may contain dots."""
     if not isinstance(value, dict):
         return []
@@ -163,8 +172,8 @@ def along(value, path):
     return found
 
 
-def outsized(value, deepest=32):
-    def size(value, depth):
+def outsized(value: Any, deepest: int = 32) -> bool:
+    def size(value: Any, depth: int) -> tuple[int, int]:
         if depth > deepest:
             raise OverflowError
         if isinstance(value, str):
@@ -181,17 +190,18 @@ def outsized(value, deepest=32):
     return count > 10_000 or text > 1_048_576
 
 
-def json_type(value):
+def json_type(value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int | float | Decimal):
         return "number"
-    return {str: "text", list: "list", dict: "object"}.get(type(value), "?")
+    names: dict[type, str] = {str: "text", list: "list", dict: "object"}
+    return names.get(type(value), "?")
 
 
-def number(value):
+def number(value: float | Decimal) -> Fraction | None:
     if isinstance(value, float):
         value = Decimal(repr(value))
     if isinstance(value, Decimal) and not value.is_finite():
@@ -199,7 +209,7 @@ def number(value):
     return Fraction(value)
 
 
-def compared(value, operand, compare):
+def compared(value: Any, operand: Any, compare: Callable[[Any, Any], bool]) -> Value:
     if json_type(value) != json_type(operand) or json_type(value) not in {"text", "number", "boolean"}:
         return ERROR
     if json_type(value) == "number":
@@ -209,25 +219,25 @@ def compared(value, operand, compare):
     return compare(value, operand)
 
 
-def code_points(text):
+def code_points(text: Any) -> Any:
     return [ord(char) for char in text] if isinstance(text, str) else text
 
 
-def equals(value, operand):
+def equals(value: Any, operand: Any) -> Value:
     return compared(value, operand, lambda a, b: code_points(a) == code_points(b))
 
 
-def order(compare):
+def order(compare: Callable[[Any, Any], bool]) -> Check:
     return lambda value, operand: compared(
         value, operand, lambda a, b: compare(code_points(a), code_points(b))
     )
 
 
-def on_text(check):
+def on_text(check: Callable[[str, str], Value]) -> Check:
     return lambda value, operand: check(value, operand) if isinstance(value, str) else ERROR
 
 
-def contains(value, operand):
+def contains(value: Any, operand: Any) -> Value:
     if isinstance(value, str):
         return operand in value if isinstance(operand, str) else ERROR
     if isinstance(value, list):
@@ -235,8 +245,8 @@ def contains(value, operand):
     return ERROR
 
 
-def resolved(path):
-    out = []
+def resolved(path: str) -> list[str] | None:
+    out: list[str] = []
     for part in path.split("/"):
         if part == "..":
             if not out:
@@ -247,7 +257,7 @@ def resolved(path):
     return out
 
 
-def as_text(path, parts):
+def as_text(path: str, parts: list[str]) -> str:
     if "//" not in path and not any(part in (".", "..") for part in path.split("/")):
         return path
     return (
@@ -257,7 +267,7 @@ def as_text(path, parts):
     )
 
 
-def matches(path, pattern):
+def matches(path: str, pattern: str) -> Value:
     if len(path) > 8192:
         return ERROR
     if "/" not in pattern:
@@ -269,29 +279,31 @@ def matches(path, pattern):
     return as_sent if as_sent == as_resolved else ERROR
 
 
-def within(path, folder):
+def within(path: str, folder: str) -> Value:
     if len(path) > 8192:
         return ERROR
     parts, root = resolved(path), resolved(folder)
     if parts is None:
         return ERROR
+    assert root is not None
     return path.startswith("/") == folder.startswith("/") and parts[: len(root)] == root
 
 
-def time_value(name, operand, now):
+def time_value(name: str, operand: Any, now: datetime) -> bool:
     now = now.astimezone(UTC)
     if name == "weekdays":
         return DAYS[now.weekday()] in operand
     if "T" in operand:
-        bound, seen = datetime.fromisoformat(operand).astimezone(UTC), now
+        reached = now >= datetime.fromisoformat(operand).astimezone(UTC)
     else:
         clock = [int(part) for part in operand.split(":")] + [0]
         bound = Fraction(clock[0] * 3600 + clock[1] * 60 + clock[2])
         seen = now.hour * 3600 + now.minute * 60 + now.second + Fraction(now.microsecond, 1_000_000)
-    return seen >= bound if name == "after" else seen < bound
+        reached = seen >= bound
+    return reached if name == "after" else not reached
 
 
-TESTS = {
+TESTS: dict[str, Check] = {
     "equals": equals,
     "in": equals,
     "startsWith": on_text(lambda value, operand: value[: len(operand)] == operand),

@@ -1,11 +1,17 @@
 """Policies, agents and requests that meet often: few words, all kinds of values."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from random import Random
+from typing import Any
 
 from hypothesis import strategies as st
 
 from meshguard.policy import Agent, Request
+from meshguard.policy.model import Scalar
 
 TAGS = ["support", "payments", "support-eu"]
 TIERS = ["unverified", "verified", "trusted", "privileged", "untrusted"]
@@ -84,8 +90,8 @@ GLOBS = [
 FOLDERS = ["/etc", "/var/log", "/var/./log/", "var", ".", "/", "srv/a", "/var//", "a/.."]
 NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 0.3, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
 TEXTS = ["", "a", "prod", "Prod", "prod-eu", "100", "é", "e\u0301", "\u202eprod", "true", "a\nb"]
-SCALARS = [*TEXTS, *NUMBERS, True, False]
-VALUES = [
+SCALARS: list[Scalar] = [*TEXTS, *NUMBERS, True, False]
+VALUES: list[Any] = [
     *SCALARS,
     *PATHS,
     None,
@@ -109,7 +115,7 @@ VALUES = [
     Decimal("0.3"),
     Decimal("NaN"),
 ]
-DEEP = {"a": "a"}
+DEEP: dict[str, Any] = {"a": "a"}
 for _ in range(40):
     DEEP = {"a": "a", "b": DEEP}
 MOMENTS = ["09:00", "12:30:30", "17:00", "2026-01-05T12:00:00Z", "2026-01-05T12:00:00+02:00"]
@@ -127,19 +133,19 @@ NOWS = [
 ]
 
 
-def some(values, most=3):
+def some(values: Sequence[Any], most: int = 3) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.sampled_from(values), min_size=1, max_size=most)
 
 
-def one_or_some(values):
+def one_or_some(values: Sequence[Any]) -> st.SearchStrategy[Any]:
     return st.sampled_from(values) | some(values)
 
 
-def _filled(values):
+def _filled(values: Sequence[Any]) -> list[Any]:
     return [value for value in values if value != ""]
 
 
-TEXT_TESTS = {
+TEXT_TESTS: dict[str, st.SearchStrategy[Any]] = {
     "equals": st.sampled_from([*TEXTS, *PATHS]),
     "in": some([*TEXTS, *PATHS]),
     "startsWith": one_or_some(["a", "prod", "/var", "read", "é"]),
@@ -151,7 +157,7 @@ TEXT_TESTS = {
     "exists": st.booleans(),
     "within": one_or_some(FOLDERS),
 }
-VALUE_TESTS = TEXT_TESTS | {
+VALUE_TESTS: dict[str, st.SearchStrategy[Any]] = TEXT_TESTS | {
     "equals": st.sampled_from(SCALARS),
     "in": some(SCALARS),
     "contains": one_or_some(_filled(SCALARS)),
@@ -160,18 +166,30 @@ VALUE_TESTS = TEXT_TESTS | {
     "lt": st.sampled_from([*TEXTS, *NUMBERS]),
     "lte": st.sampled_from([*TEXTS, *NUMBERS]),
 }
-TAG_TESTS = {
+TAG_TESTS: dict[str, st.SearchStrategy[Any]] = {
     "equals": st.sampled_from(TAGS),
     "in": some(TAGS),
     "contains": one_or_some(TAGS),
     "exists": st.booleans(),
 }
-TIER_TESTS = {"equals": st.sampled_from(TIERS), "in": some(TIERS), "exists": st.booleans()}
-TIME_TESTS = {"weekdays": some(WEEKDAYS), "after": st.sampled_from(MOMENTS)}
-BEFORE_TESTS = {"weekdays": some(WEEKDAYS), "before": st.sampled_from(MOMENTS)}
+TIER_TESTS: dict[str, st.SearchStrategy[Any]] = {
+    "equals": st.sampled_from(TIERS),
+    "in": some(TIERS),
+    "exists": st.booleans(),
+}
+TIME_TESTS: dict[str, st.SearchStrategy[Any]] = {
+    "weekdays": some(WEEKDAYS),
+    "after": st.sampled_from(MOMENTS),
+}
+BEFORE_TESTS: dict[str, st.SearchStrategy[Any]] = {
+    "weekdays": some(WEEKDAYS),
+    "before": st.sampled_from(MOMENTS),
+}
 
 
-def kinds_of_tests(kinds, depth=2):
+def kinds_of_tests(
+    kinds: dict[str, st.SearchStrategy[Any]], depth: int = 2
+) -> st.SearchStrategy[dict[str, Any]]:
     """A tests object with one to three of some kinds of tests, now and then below a ``not``."""
     plain = st.fixed_dictionaries({}, optional=kinds).filter(bool)
     few = st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=2, unique=True).flatmap(
@@ -184,7 +202,7 @@ def kinds_of_tests(kinds, depth=2):
 
 ANY_TEXT_TESTS = st.sampled_from(TEXTS) | some(TEXTS) | kinds_of_tests(TEXT_TESTS)
 ANY_VALUE_TESTS = st.sampled_from(SCALARS) | some(SCALARS) | kinds_of_tests(VALUE_TESTS)
-SUBJECTS = {
+SUBJECTS: dict[str, st.SearchStrategy[Any]] = {
     "resource": st.sampled_from(PATHS) | kinds_of_tests(TEXT_TESTS),
     "action": kinds_of_tests(TEXT_TESTS),
     "agentId": one_or_some(IDS),
@@ -196,12 +214,12 @@ SUBJECTS = {
 }
 
 
-def _conditions(inner):
+def _conditions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     nested = {"any": st.lists(inner, min_size=1, max_size=3), "all": st.lists(inner, min_size=1, max_size=2)}
     return _few(SUBJECTS | nested)
 
 
-def _few(subjects):
+def _few(subjects: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
     return st.lists(st.sampled_from(sorted(subjects)), min_size=1, max_size=2, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: subjects[name] for name in names})
     )
@@ -210,7 +228,7 @@ def _few(subjects):
 CONDITIONS = st.recursive(_few(SUBJECTS), _conditions, max_leaves=4)
 
 
-def rules(effects=("allow", "deny")):
+def rules(effects: Sequence[str] = ("allow", "deny")) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {"effect": st.sampled_from(effects), "actions": some(PATTERNS)},
         optional={"conditions": CONDITIONS, "reason": st.just("because")},
@@ -224,14 +242,14 @@ APPLIES_TO = st.one_of(
 )
 
 
-def policy(name):
+def policy(name: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {"name": st.just(name), "rules": st.lists(rules(), min_size=1, max_size=4)},
         optional={"appliesTo": APPLIES_TO, "defaultEffect": st.sampled_from(["allow", "deny"])},
     )
 
 
-def _one_test_rule(subject, tests):
+def _one_test_rule(subject: str, tests: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {
             "effect": st.sampled_from(["allow", "deny"]),
@@ -252,7 +270,7 @@ MIXED_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
 POLICY_SETS = FOCUSED_SETS | MIXED_SETS
 
 
-def an_agent(random):
+def an_agent(random: Random) -> Agent | None:
     """An agent; one in ten is unknown, revoked or of an unknown tier."""
     if random.random() < 0.03:
         return None
@@ -266,14 +284,14 @@ def an_agent(random):
     )
 
 
-def a_request(random):
+def a_request(random: Random) -> Request:
     resource = random.choice(PATHS) if random.random() < 0.8 else None
     return Request(random.choice(ACTIONS), resource, _a_context(random))
 
 
-def _a_context(random):
+def _a_context(random: Random) -> dict[str, Any] | None:
     return random.choice([None, DEEP, *(_fields(random, "a", "a.b", "z") for _ in range(12))])
 
 
-def _fields(random, *keys):
+def _fields(random: Random, *keys: str) -> dict[str, Any]:
     return {key: random.choice(VALUES) for key in keys if random.random() < (0.3 if "." in key else 0.8)}

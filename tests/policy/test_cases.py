@@ -1,10 +1,13 @@
 """Test cases for policies, and the commands that need no gateway."""
 
+from __future__ import annotations
+
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from meshguard.cli.policy import app
 from meshguard.policy import Agent, PolicyEngine, PolicyLoadError, load_policy
@@ -29,23 +32,23 @@ cases:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "readers.yaml").write_text(POLICY)
     (tmp_path / "cases.txt").write_text(CASES)
     return tmp_path
 
 
-def run(*arguments):
+def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def faults(text):
+def faults(text: str) -> list[tuple[str, str]]:
     with pytest.raises(PolicyLoadError) as refused:
         load_cases(text)
     return [(fault.path, fault.message) for fault in refused.value.faults]
 
 
-def test_cases_say_who_asks_for_what_and_what_should_come_of_it():
+def test_cases_say_who_asks_for_what_and_what_should_come_of_it() -> None:
     first, second, third = load_cases(CASES).cases
     assert first.agent == Agent("agent_ada", "ada", "trusted", ["support"], metadata={"team": "blue"})
     assert second.agent == Agent("agent_test", "test", "verified", ["x"])
@@ -53,17 +56,19 @@ def test_cases_say_who_asks_for_what_and_what_should_come_of_it():
     assert load_cases(CASES).policies == "readers.yaml"
 
 
-def test_a_bare_list_of_cases_is_a_file_of_cases():
+def test_a_bare_list_of_cases_is_a_file_of_cases() -> None:
     text = '[{"name": "n", "agent": {"status": "revoked", "tags": []}, "action": "a", "expect": "deny"}]'
-    assert load_cases(text, file="cases.json").cases[0].agent.status == "revoked"
+    agent = load_cases(text, file="cases.json").cases[0].agent
+    assert agent is not None
+    assert agent.status == "revoked"
 
 
-def test_a_context_is_any_json_object():
+def test_a_context_is_any_json_object() -> None:
     text = "- {name: n, agent: {}, action: a, expect: deny, context: {a: [1, {b: null}], c: 0.5}}"
     assert load_cases(text).cases[0].request.context == {"a": [1, {"b": None}], "c": 0.5}
 
 
-def test_a_file_of_cases_may_be_longer_than_a_policy():
+def test_a_file_of_cases_may_be_longer_than_a_policy() -> None:
     text = "- {name: n, agent: {tags: [a]}, action: a, expect: deny}\n" * 1_000
     assert len(load_cases(text).cases) == 1_000
 
@@ -96,11 +101,11 @@ def test_a_file_of_cases_may_be_longer_than_a_policy():
         ("x: [", "", "not YAML"),
     ],
 )
-def test_broken_cases_are_refused_with_a_path(text, path, message):
+def test_broken_cases_are_refused_with_a_path(text: str, path: str, message: str) -> None:
     assert any(found == path and message in said for found, said in faults(text))
 
 
-def test_a_report_says_what_failed_and_which_rules_decided_nothing():
+def test_a_report_says_what_failed_and_which_rules_decided_nothing() -> None:
     engine = PolicyEngine([load_policy(POLICY)])
     wrong = "- {name: n, agent: {}, action: read:mail, expect: allow, policy: other, rule: read}"
     report = run_cases(engine, load_cases(wrong).cases, now=NOW)
@@ -113,7 +118,7 @@ def test_a_report_says_what_failed_and_which_rules_decided_nothing():
     assert report.undecided == (RuleName("readers", "read"),)
 
 
-def test_the_command_test_exits_with_0_when_all_passed(folder):
+def test_the_command_test_exits_with_0_when_all_passed(folder: Path) -> None:
     done = run("test", "--file", folder / "cases.txt")
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
@@ -124,7 +129,7 @@ def test_the_command_test_exits_with_0_when_all_passed(folder):
     ]
 
 
-def test_the_command_test_exits_with_1_when_a_case_failed(folder):
+def test_the_command_test_exits_with_1_when_a_case_failed(folder: Path) -> None:
     (folder / "cases.txt").write_text("- {name: mail, agent: {}, action: read:mail, expect: allow}")
     done = run("test", "--file", folder / "cases.txt", "--policies", folder)
     assert done.exit_code == 1
@@ -134,14 +139,15 @@ def test_the_command_test_exits_with_1_when_a_case_failed(folder):
     assert "no case is decided by readers / read" in done.stdout
 
 
-def test_the_command_test_exits_with_2_when_the_input_is_broken(folder):
+def test_the_command_test_exits_with_2_when_the_input_is_broken(folder: Path) -> None:
     (folder / "broken.txt").write_text("cases: 1")
-    for arguments in (
+    inputs: list[list[str | Path]] = [
         ["--file", folder / "broken.txt"],
         ["--file", folder / "nowhere.txt"],
         ["--file", folder / "cases.txt", "--policies", folder / "nowhere"],
         ["--file", folder / "cases.txt", "--policies", folder / "cases.txt"],
-    ):
+    ]
+    for arguments in inputs:
         for options in ([], ["--json"]):
             assert run("test", *arguments, *options).exit_code == 2
     (folder / "bare.txt").write_text("- {name: mail, agent: {}, action: read:mail, expect: allow}")
@@ -149,14 +155,14 @@ def test_the_command_test_exits_with_2_when_the_input_is_broken(folder):
     assert run("test").exit_code == 2
 
 
-def test_the_command_test_prints_json(folder):
+def test_the_command_test_prints_json(folder: Path) -> None:
     printed = json.loads(run("test", "--file", folder / "cases.txt", "--json").stdout)
     assert printed["passed"] is True
     assert [case["decision"] for case in printed["cases"]] == ["allow", "deny", "deny"]
     assert printed["coverage"] == {"rules": 2, "undecided": []}
 
 
-def test_the_command_validate_exits_with_0_1_or_2(folder):
+def test_the_command_validate_exits_with_0_1_or_2(folder: Path) -> None:
     done = run("validate", folder)
     assert (done.exit_code, done.stdout) == (0, "✓ readers: 2 rules\n")
     assert json.loads(run("validate", folder, "--json").stdout) == {
@@ -175,7 +181,7 @@ def test_the_command_validate_exits_with_0_1_or_2(folder):
     assert run("validate", folder / "empty").exit_code == 2
 
 
-def test_the_command_lint_exits_with_0_1_or_2(folder):
+def test_the_command_lint_exits_with_0_1_or_2(folder: Path) -> None:
     assert run("lint", folder).exit_code == 0
     (folder / "wide.yaml").write_text("name: wide\nrules: [{effect: allow, actions: ['*']}]\n")
     done = run("lint", folder)

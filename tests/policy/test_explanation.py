@@ -1,15 +1,19 @@
+from __future__ import annotations
+
 import json
 from random import Random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshguard.policy import Agent, PolicyEngine, Request, load_policy, render_explanation
 from meshguard.policy.change import Situation
+from tests.policy.comparison import within_time
 from tests.policy.strategies import NOW, POLICY_SETS, a_request, an_agent
 
 AGENT = Agent("agent_1", "helper", "verified", ["support"])
-REFUND = {
+REFUND: dict[str, Any] = {
     "name": "refunds",
     "rules": [
         {"name": "other", "effect": "allow", "actions": ["read:*"]},
@@ -21,28 +25,36 @@ REFUND = {
         },
     ],
 }
-ELSEWHERE = {
+ELSEWHERE: dict[str, Any] = {
     "name": "elsewhere",
     "appliesTo": {"tags": ["x"], "trustTiers": ["trusted"]},
     "rules": [{"effect": "deny", "actions": ["*"]}],
 }
 
 
-def explain(*policies, action="write:refund", resource=None, context=None, agent=AGENT):
+def explain(
+    *policies: dict[str, Any],
+    action: str = "write:refund",
+    resource: str | None = None,
+    context: dict[str, Any] | None = None,
+    agent: Agent = AGENT,
+) -> dict[str, Any]:
     engine = PolicyEngine(load_policy(policy) for policy in policies)
-    return engine.decide(agent, Request(action, resource, context), now=NOW, explain=True).explanation
+    told = engine.decide(agent, Request(action, resource, context), now=NOW, explain=True).explanation
+    assert told is not None
+    return told
 
 
-def rule(effect, conditions, **more):
+def rule(effect: str, conditions: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": "p", "rules": [{"effect": effect, "actions": ["*"], "conditions": conditions}], **more}
 
 
-def test_an_explanation_is_made_only_when_asked_for():
+def test_an_explanation_is_made_only_when_asked_for() -> None:
     engine = PolicyEngine([load_policy(REFUND)])
     assert engine.decide(AGENT, Request("write:refund"), now=NOW).explanation is None
 
 
-def test_every_policy_is_told_and_why_it_did_or_did_not_apply():
+def test_every_policy_is_told_and_why_it_did_or_did_not_apply() -> None:
     told = explain(REFUND, ELSEWHERE)["policies"]
     assert [(one["policy"], one["applies"], one["because"], one["defaultEffect"]) for one in told] == [
         (
@@ -56,7 +68,7 @@ def test_every_policy_is_told_and_why_it_did_or_did_not_apply():
     assert told[0]["rules"] == []
 
 
-def test_every_rule_whose_action_matched_is_told_with_the_value_of_each_test():
+def test_every_rule_whose_action_matched_is_told_with_the_value_of_each_test() -> None:
     told = explain(REFUND, context={"amount": "50"})["policies"][0]["rules"]
     assert told == [
         {
@@ -88,7 +100,7 @@ def test_every_rule_whose_action_matched_is_told_with_the_value_of_each_test():
     ]
 
 
-def test_the_rule_that_decided_is_told():
+def test_the_rule_that_decided_is_told() -> None:
     told = explain(REFUND, rule("deny", {"context.amount": {"gt": 5}}), context={"amount": 9})
     assert told["decidedBy"] == {"policy": "p", "rule": "rule 1"}
     assert told["summary"] == "Decision: DENY because rule `rule 1` of policy `p` denies it"
@@ -96,13 +108,13 @@ def test_the_rule_that_decided_is_told():
     assert decided == ["rule 1"]
 
 
-def test_a_rule_without_conditions_has_none_in_the_explanation():
+def test_a_rule_without_conditions_has_none_in_the_explanation() -> None:
     (one,) = explain(REFUND, action="read:mail")["policies"][0]["rules"]
     assert "conditions" not in one
     assert one["because"] == "its action matches and it has no conditions"
 
 
-def test_what_is_missing_was_not_seen():
+def test_what_is_missing_was_not_seen() -> None:
     told = explain(rule("allow", {"resource": {"not": {"equals": "x"}}}))["policies"][0]["rules"][0][
         "conditions"
     ]
@@ -113,7 +125,7 @@ def test_what_is_missing_was_not_seen():
     }
 
 
-def test_the_smallest_change_is_told():
+def test_the_smallest_change_is_told() -> None:
     assert explain(REFUND, context={"amount": 50})["change"] == "would be allowed with tag `payments`"
     payer = Agent("agent_1", "helper", "verified", ["payments"])
     change = explain(REFUND, context={"amount": 500}, agent=payer)["change"]
@@ -135,14 +147,14 @@ def test_the_smallest_change_is_told():
     assert allowed["change"].startswith("would be denied if `context.a exists false` did not hold")
 
 
-def test_no_change_is_told_when_two_things_stand_between():
+def test_no_change_is_told_when_two_things_stand_between() -> None:
     assert "change" not in explain(REFUND, context={"amount": 500})
     assert "change" not in explain({"name": "p", "rules": [{"effect": "deny", "actions": ["*"]}]})
     assert "change" not in explain(REFUND, action="delete:all")
 
 
 @given(POLICY_SETS, st.integers())
-def test_a_change_that_is_told_turns_the_decision_around(policies, seed):
+def test_a_change_that_is_told_turns_the_decision_around(policies: list[dict[str, Any]], seed: int) -> None:
     engine = PolicyEngine(load_policy(policy) for policy in policies)
     random = Random(f"{seed} {policies}")
     for _ in range(5):
@@ -157,7 +169,7 @@ def test_a_change_that_is_told_turns_the_decision_around(policies, seed):
             assert differences(other, agent, request) == 1
 
 
-def differences(other, agent, request):
+def differences(other: Situation, agent: Agent, request: Request) -> int:
     fields = [
         (getattr(other.agent, name), getattr(agent, name)) for name in ("id", "name", "trust_tier", "tags")
     ]
@@ -167,7 +179,7 @@ def differences(other, agent, request):
     return sum(one != two for one, two in fields)
 
 
-def test_what_was_seen_is_cut_to_size():
+def test_what_was_seen_is_cut_to_size() -> None:
     context = {
         "a": {"b": ["x" * 1_000] * 1_000, "c": {"d": {"e": {"f": 1}}}, **{str(n): n for n in range(100)}}
     }
@@ -175,19 +187,30 @@ def test_what_was_seen_is_cut_to_size():
     assert len(json.dumps(told)) < 10_000
 
 
-def test_what_was_seen_can_be_written_as_json_whatever_it_is():
+def test_an_explanation_of_a_large_request_takes_no_longer_than_is_noticed() -> None:
+    conditions = [{f"context.k{number}": {"lte": 1}} for number in range(50)]
+    engine = PolicyEngine([load_policy(rule("allow", {"all": conditions}))])
+    request = Request("a", None, {f"k{number}": 5 for number in range(9_900)})
+
+    def explain_it() -> dict[str, Any] | None:
+        return engine.decide(AGENT, request, now=NOW, explain=True).explanation
+
+    assert "change" not in (within_time(explain_it) or {})
+
+
+def test_what_was_seen_can_be_written_as_json_whatever_it_is() -> None:
     for value in (float("nan"), float("inf"), 10**5_000, "\ud800", "\x00\u202e", {"\ud800": 1}, b"x"):
         told = explain(rule("deny", {"context.a": {"gt": 1}}), context={"a": value})
         json.dumps(told, allow_nan=False, ensure_ascii=False).encode()
         assert render_explanation(told).isprintable() is False
 
 
-def test_rendered_text_has_no_control_characters_of_the_request():
+def test_rendered_text_has_no_control_characters_of_the_request() -> None:
     told = explain(rule("deny", {"context.a": "x"}), context={"a": "\x1b[31m\u202e\x07"})
     assert all(line.isprintable() for line in render_explanation(told).splitlines())
 
 
-def test_a_rendered_explanation_is_a_tree():
+def test_a_rendered_explanation_is_a_tree() -> None:
     told = explain(REFUND, rule("deny", {"context.amount": {"gt": 5}}), context={"amount": "9"})
     assert render_explanation(told) == TREE
 

@@ -1,12 +1,19 @@
 """The sentences of the language page, one by one; test_language_table.py says which test belongs to which."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from meshguard.policy import (
     Agent,
+    Decision,
+    Fault,
     InvalidRequest,
     PolicyEngine,
     PolicyLoadError,
@@ -15,43 +22,65 @@ from meshguard.policy import (
     load_policy,
     render_explanation,
 )
+from tests.policy.corpus import first_test
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)  # a Monday
 HELPER = Agent("agent_1", "helper", "verified", ["support"], metadata={"team": {"name": "blue"}})
 
 
-def engine(*rules, **policy):
+def engine(*rules: dict[str, Any], **policy: Any) -> PolicyEngine:
     return PolicyEngine([load_policy({"name": "p", "rules": list(rules), **policy})])
 
 
-def decide(engine, action="a", resource=None, context=None, *, agent=HELPER, now=NOW, explain=False):
+def decide(
+    engine: PolicyEngine,
+    action: str = "a",
+    resource: str | None = None,
+    context: dict[str, Any] | None = None,
+    *,
+    agent: Agent | None = HELPER,
+    now: datetime = NOW,
+    explain: bool = False,
+) -> Decision:
     return engine.decide(agent, Request(action, resource, context), now=now, explain=explain)
 
 
-def value_of(conditions, resource=None, context=None, *, agent=HELPER, now=NOW):
+def value_of(
+    conditions: dict[str, Any],
+    resource: str | None = None,
+    context: dict[str, Any] | None = None,
+    *,
+    agent: Agent | None = HELPER,
+    now: datetime = NOW,
+) -> bool | str:
     """The value of conditions: an allow rule shows what is true, a deny rule what is true or error."""
     allow = engine({"effect": "allow", "actions": ["*"], "conditions": conditions})
     deny = engine({"effect": "deny", "actions": ["*"], "conditions": conditions}, defaultEffect="allow")
     is_true = decide(allow, "a", resource, context, agent=agent, now=now).allowed
     is_false = decide(deny, "a", resource, context, agent=agent, now=now).allowed
-    return {(True, False): True, (False, True): False, (False, False): "error"}[is_true, is_false]
+    values: dict[tuple[bool, bool], bool | str] = {
+        (True, False): True,
+        (False, True): False,
+        (False, False): "error",
+    }
+    return values[is_true, is_false]
 
 
-def faults(source, **options):
+def faults(source: str | bytes | Mapping[str, object], **options: str) -> tuple[Fault, ...]:
     with pytest.raises(PolicyLoadError) as refused:
         load_policy(source, **options)
     return refused.value.faults
 
 
-ALLOW = {"effect": "allow", "actions": ["*"]}
-DENY = {"effect": "deny", "actions": ["*"], "name": "no"}
-BROKEN = {"context.nowhere": 1}
+ALLOW: dict[str, Any] = {"effect": "allow", "actions": ["*"]}
+DENY: dict[str, Any] = {"effect": "deny", "actions": ["*"], "name": "no"}
+BROKEN: dict[str, Any] = {"context.nowhere": 1}
 
 
 # never allow what can't be evaluated
 
 
-def test_a_policy_that_cannot_be_evaluated_never_allows():
+def test_a_policy_that_cannot_be_evaluated_never_allows() -> None:
     assert not decide(engine({**ALLOW, "conditions": BROKEN})).allowed
     assert not decide(engine(ALLOW, {**DENY, "conditions": BROKEN})).allowed
     assert not decide(
@@ -88,7 +117,7 @@ delegation: {maxDepth: 2, permissionCeiling: ["read:*"]}
 """
 
 
-def test_the_example_of_the_page_loads_and_decides():
+def test_the_example_of_the_page_loads_and_decides() -> None:
     page = PolicyEngine([load_policy(PAGE_EXAMPLE)])
     agent = Agent("agent_abc123", "helper", "trusted", ["support", "payments"])
     assert decide(page, "read:file", "/srv/notes.txt", agent=agent).rule == "read-anything"
@@ -97,7 +126,7 @@ def test_the_example_of_the_page_loads_and_decides():
     assert decide(page, "read:file", "/srv/.env", agent=agent).reason == "Credential files are off limits"
 
 
-def test_every_key_of_applies_to_must_match_and_any_value_within_a_key():
+def test_every_key_of_applies_to_must_match_and_any_value_within_a_key() -> None:
     applies = {"trustTiers": ["verified", "trusted"], "tags": ["support", "sales"], "agentIds": ["agent_1"]}
     scoped = engine(ALLOW, appliesTo=applies)
     assert decide(scoped).allowed
@@ -109,26 +138,26 @@ def test_every_key_of_applies_to_must_match_and_any_value_within_a_key():
         assert not decide(scoped, agent=other).allowed
 
 
-def test_a_policy_without_applies_to_applies_to_every_agent():
+def test_a_policy_without_applies_to_applies_to_every_agent() -> None:
     assert decide(engine(ALLOW), agent=Agent("x", "x", "unverified")).allowed
 
 
-def test_a_rule_without_a_name_is_known_by_its_place():
+def test_a_rule_without_a_name_is_known_by_its_place() -> None:
     rules = [{"effect": "deny", "actions": ["other"]}, ALLOW]
     assert decide(engine(*rules)).rule == "rule 2"
 
 
-def test_the_default_effect_is_deny_when_left_out():
+def test_the_default_effect_is_deny_when_left_out() -> None:
     assert not decide(engine({**ALLOW, "actions": ["other"]})).allowed
 
 
 @pytest.mark.parametrize("name", ["a", "A.b_c-9", "x" * 128])
-def test_a_name_is_made_of_letters_digits_dots_and_dashes(name):
+def test_a_name_is_made_of_letters_digits_dots_and_dashes(name: str) -> None:
     assert load_policy({"name": name, "rules": [ALLOW]}).name == name
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "é", "x" * 129, "a\n", 1])
-def test_any_other_name_is_refused(name):
+def test_any_other_name_is_refused(name: Any) -> None:
     assert faults({"name": name, "rules": [ALLOW]})[0].path == "/name"
 
 
@@ -147,7 +176,7 @@ def test_any_other_name_is_refused(name):
         ("w*:d*t", "write:mail:draft"),
     ],
 )
-def test_an_asterisk_in_an_action_matches_any_run_of_characters(pattern, action):
+def test_an_asterisk_in_an_action_matches_any_run_of_characters(pattern: str, action: str) -> None:
     assert decide(engine({**ALLOW, "actions": [pattern]}), action).allowed
 
 
@@ -161,14 +190,14 @@ def test_an_asterisk_in_an_action_matches_any_run_of_characters(pattern, action)
         ("a", "ab"),
     ],
 )
-def test_everything_else_in_an_action_pattern_is_literal_and_case_matters(pattern, action):
+def test_everything_else_in_an_action_pattern_is_literal_and_case_matters(pattern: str, action: str) -> None:
     assert not decide(engine({**ALLOW, "actions": [pattern]}), action).allowed
 
 
 # conditions
 
 
-def test_all_subjects_of_conditions_must_hold():
+def test_all_subjects_of_conditions_must_hold() -> None:
     assert value_of({"tags": ["support"], "trustTier": "verified"}) is True
     assert value_of({"tags": ["support"], "trustTier": "trusted"}) is False
 
@@ -186,7 +215,7 @@ def test_all_subjects_of_conditions_must_hold():
         ("metadata.team.name", "blue"),
     ],
 )
-def test_each_subject_sees_what_it_names(subject, value):
+def test_each_subject_sees_what_it_names(subject: str, value: Any) -> None:
     context = {"order": {"id": 7}}
     assert value_of({subject: value}, "file/1", context) is True
     other = "trusted" if subject == "trustTier" else 8 if value == 7 else "other"
@@ -208,7 +237,7 @@ def test_each_subject_sees_what_it_names(subject, value):
         ({"after": "09:00", "before": "17:00", "weekdays": ["mon", "tue"]}, True),
     ],
 )
-def test_time_is_compared_in_utc(tests, value):
+def test_time_is_compared_in_utc(tests: dict[str, Any], value: bool) -> None:
     assert value_of({"time": tests}) is value
     elsewhere = datetime.fromisoformat("2026-01-06T00:00:00+12:00")
     assert value_of({"time": tests}, now=elsewhere) is value
@@ -249,12 +278,12 @@ def test_time_is_compared_in_utc(tests, value):
         ({"gt": 0, "lte": 100}, 101, False),
     ],
 )
-def test_each_test_does_what_its_name_says(tests, value, outcome):
+def test_each_test_does_what_its_name_says(tests: dict[str, Any], value: Any, outcome: bool) -> None:
     assert value_of({"context.x": tests}, context={"x": value}) is outcome
 
 
 @pytest.mark.parametrize("name", ["startsWith", "endsWith", "contains", "matches", "within"])
-def test_each_string_test_takes_one_value_or_a_list_of_which_any_may_match(name):
+def test_each_string_test_takes_one_value_or_a_list_of_which_any_may_match(name: str) -> None:
     for operand in ("/a", ["/b", "/a"]):
         assert value_of({"resource": {name: operand}}, "/a") is True
         assert value_of({"resource": {name: operand}}, "x") is False
@@ -274,11 +303,11 @@ def test_each_string_test_takes_one_value_or_a_list_of_which_any_may_match(name)
         ("/a/[b]", "/a/b", False),
     ],
 )
-def test_one_asterisk_stops_at_a_slash_and_two_do_not(pattern, path, matches):
+def test_one_asterisk_stops_at_a_slash_and_two_do_not(pattern: str, path: str, matches: bool) -> None:
     assert value_of({"resource": {"matches": pattern}}, path) is matches
 
 
-def test_a_bare_scalar_is_equals_and_a_bare_list_is_in():
+def test_a_bare_scalar_is_equals_and_a_bare_list_is_in() -> None:
     assert value_of({"context.x": 1}, context={"x": 1.0}) is True
     assert value_of({"context.x": ["a", "b"]}, context={"x": "b"}) is True
     loaded = load_policy(
@@ -291,20 +320,20 @@ def test_a_bare_scalar_is_equals_and_a_bare_list_is_in():
 
 
 @pytest.mark.parametrize("tests", ["support", ["x", "support"], {"in": ["support"]}, {"contains": "support"}])
-def test_for_tags_a_bare_list_means_has_any_of(tests):
+def test_for_tags_a_bare_list_means_has_any_of(tests: Any) -> None:
     assert value_of({"tags": tests}) is True
     assert value_of({"tags": tests}, agent=Agent("a", "a", "verified", ["press", "sales"])) is False
     assert value_of({"tags": tests}, agent=Agent("a", "a", "verified")) is False
 
 
-def test_any_and_all_nest_conditions():
+def test_any_and_all_nest_conditions() -> None:
     either = {"any": [{"tags": "none"}, {"all": [{"trustTier": "verified"}, {"tags": "support"}]}]}
     assert value_of(either) is True
     assert value_of({"any": [{"tags": "none"}, {"trustTier": "trusted"}]}) is False
 
 
 @pytest.mark.parametrize("test", ["regex", "match", "eval", "expression", "script", "$where"])
-def test_there_are_no_regular_expressions_and_no_code(test):
+def test_there_are_no_regular_expressions_and_no_code(test: str) -> None:
     conditions = {"resource": {test: "(a+)+$"}}
     assert "is not a test" in faults({"name": "p", "rules": [{**ALLOW, "conditions": conditions}]})[0].message
 
@@ -336,7 +365,7 @@ WRONG_TYPES = [
 ]
 
 
-def test_a_missing_field_is_an_error():
+def test_a_missing_field_is_an_error() -> None:
     assert value_of({"context.x": 1}) == "error"
     assert value_of({"context.x": 1}, context={"y": 1}) == "error"
     assert value_of({"context.x.y": 1}, context={"x": 1}) == "error"
@@ -345,15 +374,15 @@ def test_a_missing_field_is_an_error():
 
 
 @pytest.mark.parametrize(("tests", "value"), WRONG_TYPES)
-def test_values_of_different_types_are_an_error(tests, value):
+def test_values_of_different_types_are_an_error(tests: dict[str, Any], value: Any) -> None:
     assert value_of({"context.x": tests}, context={"x": value}) == "error"
 
 
-def nested(depth):
+def nested(depth: int) -> dict[str, Any]:
     return {"x": 1, "deeper": nested(depth - 1)} if depth else {}
 
 
-def test_a_context_too_deep_or_too_large_is_an_error():
+def test_a_context_too_deep_or_too_large_is_an_error() -> None:
     assert value_of({"context.x": 1}, context=nested(31)) is True
     assert value_of({"context.x": 1}, context=nested(33)) == "error"
     assert value_of({"context.x": 1}, context={"x": 1, "y": [0] * 9_990}) is True
@@ -362,7 +391,7 @@ def test_a_context_too_deep_or_too_large_is_an_error():
     assert value_of({"context.x": 1}, context={"x": 1, "y": "a" * 1_048_576}) == "error"
 
 
-def test_a_path_that_means_two_things_is_an_error():
+def test_a_path_that_means_two_things_is_an_error() -> None:
     assert value_of({"context.a.b": 1}, context={"a": {"b": 1}}) is True
     assert value_of({"context.a.b": 1}, context={"a.b": 1}) is True
     assert value_of({"context.a.b": 1}, context={"a": {"b": 1}, "a.b": 1}) == "error"
@@ -370,7 +399,7 @@ def test_a_path_that_means_two_things_is_an_error():
     assert value_of({"context.a.b": 1}, context={"a": 1, "a.b": 1}) is True
 
 
-def test_exists_is_never_an_error():
+def test_exists_is_never_an_error() -> None:
     for wanted in (True, False):
         there = {"exists": wanted}
         assert value_of({"context.x": there}) is not wanted
@@ -385,12 +414,12 @@ def test_exists_is_never_an_error():
 ERROR, TRUE, FALSE = BROKEN, {"tags": "support"}, {"tags": "none"}
 
 
-def test_not_of_an_error_is_an_error():
+def test_not_of_an_error_is_an_error() -> None:
     assert value_of({"context.x": {"not": {"equals": 1}}}) == "error"
     assert value_of({"context.x": {"not": {"not": {"equals": 1}}}}) == "error"
 
 
-def test_all_is_false_before_error_before_true():
+def test_all_is_false_before_error_before_true() -> None:
     assert value_of({"all": [ERROR, FALSE]}) is False
     assert value_of({"all": [FALSE, ERROR]}) is False
     assert value_of({"all": [TRUE, ERROR]}) == "error"
@@ -399,26 +428,27 @@ def test_all_is_false_before_error_before_true():
     assert value_of({"context.x": {"exists": True, "gt": 1}}) is False
 
 
-def test_any_is_true_before_error_before_false():
+def test_any_is_true_before_error_before_false() -> None:
     assert value_of({"any": [ERROR, TRUE]}) is True
     assert value_of({"any": [FALSE, ERROR]}) == "error"
     assert value_of({"any": [FALSE, FALSE]}) is False
 
 
-def test_a_deny_rule_matches_on_true_and_on_error():
+def test_a_deny_rule_matches_on_true_and_on_error() -> None:
     for conditions, allowed in ((TRUE, False), (ERROR, False), (FALSE, True)):
         assert decide(engine(ALLOW, {**DENY, "conditions": conditions})).allowed is allowed
 
 
-def test_an_allow_rule_matches_only_on_true():
+def test_an_allow_rule_matches_only_on_true() -> None:
     for conditions, allowed in ((TRUE, True), (ERROR, False), (FALSE, False)):
         assert decide(engine({**ALLOW, "conditions": conditions})).allowed is allowed
 
 
-def test_each_error_is_counted_and_in_the_explanation():
+def test_each_error_is_counted_and_in_the_explanation() -> None:
     conditions = {"any": [BROKEN, {"resource": {"within": "/a"}}, {"context.x": {"gt": 1}}]}
     decision = decide(engine({**DENY, "conditions": conditions}), context={"x": "1"}, explain=True)
     assert decision.errors == 3
+    assert decision.explanation is not None
     text = render_explanation(decision.explanation)
     assert text.count("⚠") == 4
     for message in ("context.nowhere is missing", "the request has no resource", "a text against a number"):
@@ -426,7 +456,7 @@ def test_each_error_is_counted_and_in_the_explanation():
     assert message_in_reason(decision)
 
 
-def message_in_reason(decision):
+def message_in_reason(decision: Decision) -> bool:
     return "could not be evaluated" in decision.reason
 
 
@@ -453,18 +483,20 @@ def message_in_reason(decision):
         ("/srv/..hidden/x", "/srv", True),
     ],
 )
-def test_within_resolves_both_sides_and_is_true_inside_the_folder(path, folder, within):
+def test_within_resolves_both_sides_and_is_true_inside_the_folder(
+    path: str, folder: str, within: bool
+) -> None:
     assert value_of({"resource": {"within": folder}}, path) is within
     assert value_of({"resource": {"within": ["/elsewhere", folder]}}, path) is within
 
 
 @pytest.mark.parametrize("path", ["..", "../x", "/..", "/../etc", "a/../../b", "/srv/../../etc/passwd"])
-def test_a_path_that_climbs_above_its_start_is_an_error(path):
+def test_a_path_that_climbs_above_its_start_is_an_error(path: str) -> None:
     assert value_of({"resource": {"within": "/srv"}}, path) == "error"
     assert value_of({"resource": {"matches": "/srv/**"}}, path) == "error"
 
 
-def test_a_pattern_with_a_slash_must_match_the_path_as_sent_and_as_resolved_alike():
+def test_a_pattern_with_a_slash_must_match_the_path_as_sent_and_as_resolved_alike() -> None:
     matches = {"resource": {"matches": "/etc/**"}}
     assert value_of(matches, "/etc/passwd") is True
     assert value_of(matches, "/etc//passwd") is True
@@ -474,14 +506,14 @@ def test_a_pattern_with_a_slash_must_match_the_path_as_sent_and_as_resolved_alik
     assert value_of({"resource": {"matches": "*.pem"}}, "a/../b.pem") is False
 
 
-def test_a_detour_slips_neither_past_a_deny_nor_into_an_allow():
+def test_a_detour_slips_neither_past_a_deny_nor_into_an_allow() -> None:
     deny = engine(ALLOW, {**DENY, "conditions": {"resource": {"matches": "/etc/**"}}})
     allow = engine({**ALLOW, "conditions": {"resource": {"matches": "/var/**"}}})
     for guard in (deny, allow):
         assert not decide(guard, resource="/var/../etc/passwd").allowed
 
 
-def test_urls_are_text():
+def test_urls_are_text() -> None:
     url = "https://api.example.org/v1/x"
     assert value_of({"resource": {"startsWith": "https://api.example.org/"}}, url) is True
     assert value_of({"resource": {"matches": "https:**"}}, url) is True
@@ -492,12 +524,12 @@ def test_urls_are_text():
 
 
 @pytest.mark.parametrize("word", ["no", "on", "1:20", "yes", "off"])
-def test_only_true_and_false_are_booleans(word):
+def test_only_true_and_false_are_booleans(word: str) -> None:
     for text, value in ((word, word), ("true", True), ("false", False)):
         policy = load_policy(
             f"name: p\nrules: [{{effect: deny, actions: [a], conditions: {{context.x: {text}}}}}]"
         )
-        operand = policy.rules[0].conditions.parts[0].tests[0].operand
+        operand = first_test(policy).operand
         assert operand == value
         assert type(operand) is type(value)
 
@@ -515,19 +547,19 @@ def test_only_true_and_false_are_booleans(word):
         ({"gte": 10**23}, 1e23, True),
     ],
 )
-def test_numbers_are_compared_exactly(tests, value, outcome):
+def test_numbers_are_compared_exactly(tests: dict[str, Any], value: Any, outcome: bool) -> None:
     assert value_of({"context.x": tests}, context={"x": value}) is outcome
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_nan_and_infinities_are_refused(number):
+def test_nan_and_infinities_are_refused(number: str) -> None:
     value = float(number)
     assert faults({"name": "p", "rules": [{**ALLOW, "conditions": {"context.x": value}}]})
     assert faults(json.dumps({"name": "p", "rules": [{**ALLOW, "conditions": {"context.x": value}}]}))
     assert value_of({"context.x": {"gt": 0}}, context={"x": value}) == "error"
 
 
-def test_text_is_compared_by_code_point():
+def test_text_is_compared_by_code_point() -> None:
     assert value_of({"context.x": "\u00e9"}, context={"x": "e\u0301"}) is False
     assert value_of({"context.x": "K"}, context={"x": "\u212a"}) is False
     assert value_of({"context.x": {"lt": "\U0001f600"}}, context={"x": "\uffff"}) is True
@@ -535,7 +567,7 @@ def test_text_is_compared_by_code_point():
 
 
 @pytest.mark.parametrize("text", ["a\x00", "a\n", "a\x7f", "a\x9f", "a\ud800"])
-def test_control_characters_and_broken_unicode_are_refused_before_evaluation(text):
+def test_control_characters_and_broken_unicode_are_refused_before_evaluation(text: str) -> None:
     with pytest.raises(InvalidRequest):
         Request(text)
     with pytest.raises(InvalidRequest):
@@ -545,32 +577,32 @@ def test_control_characters_and_broken_unicode_are_refused_before_evaluation(tex
 # combining
 
 
-def policies(**rules_by_name):
+def policies(**rules_by_name: list[dict[str, Any]]) -> PolicyEngine:
     return PolicyEngine(
         [load_policy({"name": name, "rules": rules}) for name, rules in rules_by_name.items()]
     )
 
 
-def test_any_deny_wins_and_the_first_by_policy_name_then_rule_order_is_reported():
+def test_any_deny_wins_and_the_first_by_policy_name_then_rule_order_is_reported() -> None:
     first, second = {**DENY, "name": "first"}, {**DENY, "name": "second"}
     both = policies(z=[first], b=[ALLOW, second, first], a=[ALLOW])
     assert (decide(both).policy, decide(both).rule) == ("b", "second")
 
 
-def test_else_the_first_allow_is_reported():
+def test_else_the_first_allow_is_reported() -> None:
     first, second = {**ALLOW, "name": "first"}, {**ALLOW, "name": "second"}
     both = policies(z=[first], b=[second, first])
     assert (decide(both).allowed, decide(both).policy, decide(both).rule) == (True, "b", "second")
 
 
-def test_names_are_ordered_by_code_point():
+def test_names_are_ordered_by_code_point() -> None:
     assert decide(policies(a=[DENY], Z=[DENY])).policy == "Z"
 
 
-def test_the_default_allows_only_when_every_applying_policy_says_so():
+def test_the_default_allows_only_when_every_applying_policy_says_so() -> None:
     other = {"effect": "deny", "actions": ["other"]}
-    allow = {"name": "a", "rules": [other], "defaultEffect": "allow"}
-    deny = {"name": "b", "rules": [other]}
+    allow: dict[str, Any] = {"name": "a", "rules": [other], "defaultEffect": "allow"}
+    deny: dict[str, Any] = {"name": "b", "rules": [other]}
     elsewhere = {**deny, "name": "c", "appliesTo": {"tags": ["none"]}}
     for names, allowed in (
         ([allow], True),
@@ -582,7 +614,7 @@ def test_the_default_allows_only_when_every_applying_policy_says_so():
         assert (decision.allowed, decision.policy, decision.rule) == (allowed, None, None)
 
 
-def test_no_policy_that_applies_is_a_denial_that_says_so():
+def test_no_policy_that_applies_is_a_denial_that_says_so() -> None:
     for nobody in (PolicyEngine([]), engine(ALLOW, appliesTo={"tags": ["none"]}, defaultEffect="allow")):
         assert not decide(nobody).allowed
         assert decide(nobody).reason == "no policy applies to this agent"
@@ -597,13 +629,16 @@ def test_no_policy_that_applies_is_a_denial_that_says_so():
         (Agent("a", "a", ""), "the agent has an unknown trust tier"),
     ],
 )
-def test_an_unknown_or_revoked_agent_is_denied_before_any_policy_is_read(agent, reason):
+def test_an_unknown_or_revoked_agent_is_denied_before_any_policy_is_read(
+    agent: Agent | None, reason: str
+) -> None:
     decision = decide(engine(ALLOW, defaultEffect="allow"), agent=agent, explain=True)
     assert (decision.allowed, decision.reason) == (False, reason)
+    assert decision.explanation is not None
     assert decision.explanation["policies"] == []
 
 
-def test_untrusted_is_read_as_unverified():
+def test_untrusted_is_read_as_unverified() -> None:
     agent = Agent("a", "a", "untrusted")
     assert agent.trust_tier == "unverified"
     for tier in ("untrusted", "unverified"):
@@ -668,13 +703,15 @@ def test_untrusted_is_read_as_unverified():
         ),
     ],
 )
-def test_what_is_wrong_is_refused_with_file_line_path_and_the_nearest_name(text, path, line, column, hint):
+def test_what_is_wrong_is_refused_with_file_line_path_and_the_nearest_name(
+    text: str, path: str, line: int, column: int, hint: str
+) -> None:
     fault = next(fault for fault in faults(text, file="p.yaml") if fault.path == path)
     assert (fault.file, fault.line, fault.column) == ("p.yaml", line, column)
     assert hint in fault.message
 
 
-def test_every_fault_is_told_at_once():
+def test_every_fault_is_told_at_once() -> None:
     text = (
         "name: a b\nrules:\n- {effect: x, actions: []}\n- {effect: deny, actions: [1], conditions: {x: 1}}\n"
     )
@@ -687,7 +724,7 @@ def test_every_fault_is_told_at_once():
     ]
 
 
-def test_a_file_over_1_mib_is_refused(tmp_path):
+def test_a_file_over_1_mib_is_refused(tmp_path: Path) -> None:
     text = 'name: p\nrules: [{effect: deny, actions: ["a"]}]\n'
     padding = "# " + "x" * 97 + "\n"
     (tmp_path / "p.yaml").write_text(text + padding * 10_000)
@@ -700,7 +737,7 @@ def test_a_file_over_1_mib_is_refused(tmp_path):
 GOOD = "name: {name}\nrules: [{{effect: deny, actions: [a]}}]\n"
 
 
-def test_a_directory_is_loaded_whole_or_not_at_all(tmp_path):
+def test_a_directory_is_loaded_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(GOOD.format(name="b"))
     (tmp_path / "a.yml").write_text(GOOD.format(name="a"))
     (tmp_path / "c.json").write_text('{"name": "c", "rules": [{"effect": "deny", "actions": ["a"]}]}')
@@ -717,24 +754,24 @@ def test_a_directory_is_loaded_whole_or_not_at_all(tmp_path):
     ]
 
 
-def test_two_files_with_one_policy_name_are_refused(tmp_path):
+def test_two_files_with_one_policy_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD.format(name="p"))
     (tmp_path / "b.yaml").write_text(GOOD.format(name="p"))
     with pytest.raises(PolicyLoadError, match="is the name of the policy in"):
         load_policies(tmp_path)
 
 
-def test_a_path_that_cannot_be_read_is_refused(tmp_path):
+def test_a_path_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyLoadError, match="can't be read"):
         load_policies(tmp_path / "nowhere")
 
 
-def test_two_policies_of_one_name_make_no_engine():
+def test_two_policies_of_one_name_make_no_engine() -> None:
     one = load_policy({"name": "p", "rules": [ALLOW]})
     with pytest.raises(ValueError, match="two policies have the name 'p'"):
         PolicyEngine([one, one])
 
 
-def test_a_time_without_a_time_zone_makes_no_decision():
+def test_a_time_without_a_time_zone_makes_no_decision() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         decide(engine(ALLOW), now=NOW.replace(tzinfo=None))

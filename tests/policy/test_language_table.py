@@ -286,16 +286,16 @@ TABLE = [
 ]
 
 
-def squeezed(text):
+def squeezed(text: str) -> str:
     return re.sub(r"\s+", "", text.replace("```yaml", "").replace("```", ""))
 
 
-def test_every_sentence_of_the_definition_is_in_the_table():
+def test_every_sentence_of_the_definition_is_in_the_table() -> None:
     definition = GUIDE.split("it holds.\n", 1)[1] if "it holds.\n" in GUIDE else ""
     assert squeezed("".join(quote for quote, _ in TABLE)) == squeezed(definition)
 
 
 @pytest.mark.parametrize("name", sorted({name for _, names in TABLE for name in names}))
-def test_each_test_that_the_table_names_is_there(name):
+def test_each_test_that_the_table_names_is_there(name: str) -> None:
     module, _, function = name.partition("::")
     assert f"\ndef {function}(" in (FOLDER / f"{module}.py").read_text()

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 from meshguard.policy import Agent, load_policy
 from meshguard.policy.lint import lint
 
@@ -5,22 +10,28 @@ DENY = {"effect": "deny", "reason": "because"}
 ALLOW = {"effect": "allow"}
 
 
-def warnings(*rules, name="p", agents=None, others=(), **policy):
+def warnings(
+    *rules: dict[str, Any],
+    name: str = "p",
+    agents: Iterable[Agent] | None = None,
+    others: Iterable[dict[str, Any]] = (),
+    **policy: Any,
+) -> list[tuple[str, str]]:
     policies = [load_policy({"name": name, "rules": list(rules), **policy}), *map(load_policy, others)]
     return [
         (warning.path, warning.message) for warning in lint(policies, agents=agents) if warning.policy == name
     ]
 
 
-def paths(*rules, saying, **options):
+def paths(*rules: dict[str, Any], saying: str, **options: Any) -> list[str]:
     return [path for path, message in warnings(*rules, **options) if saying in message]
 
 
-def test_a_sound_policy_has_no_warnings():
+def test_a_sound_policy_has_no_warnings() -> None:
     assert warnings({**ALLOW, "actions": ["read:*"]}, {**DENY, "actions": ["read:payroll"]}) == []
 
 
-def test_a_rule_that_can_never_decide():
+def test_a_rule_that_can_never_decide() -> None:
     cover = {**DENY, "actions": ["read:*", "write:*"]}
     for rule in (
         {**ALLOW, "actions": ["read:mail"]},
@@ -33,13 +44,13 @@ def test_a_rule_that_can_never_decide():
         assert paths(cover, rule, saying="can never decide") == []
 
 
-def test_a_deny_is_shadowed_by_an_earlier_deny_alone():
+def test_a_deny_is_shadowed_by_an_earlier_deny_alone() -> None:
     rules = [{**DENY, "actions": ["read:mail"]}, {**DENY, "actions": ["read:*"]}]
     assert paths(*rules, saying="can never decide") == []
     assert paths(*reversed(rules), saying="can never decide") == ["/rules/1"]
 
 
-def test_a_deny_with_conditions_shadows_only_the_same_conditions():
+def test_a_deny_with_conditions_shadows_only_the_same_conditions() -> None:
     cover = {**DENY, "actions": ["*"], "conditions": {"tags": "a"}}
     assert paths(cover, {**ALLOW, "actions": ["a"], "conditions": {"tags": "a"}}, saying="can never") == [
         "/rules/1"
@@ -48,7 +59,7 @@ def test_a_deny_with_conditions_shadows_only_the_same_conditions():
     assert paths(cover, {**ALLOW, "actions": ["a"]}, saying="can never") == []
 
 
-def test_a_deny_of_another_policy_shadows_when_it_applies_to_all_of_the_agents():
+def test_a_deny_of_another_policy_shadows_when_it_applies_to_all_of_the_agents() -> None:
     cover = {"name": "q", "rules": [{**DENY, "actions": ["*"]}]}
     tagged = {**cover, "appliesTo": {"tags": ["a", "b"]}}
     rule = {**ALLOW, "actions": ["x"]}
@@ -58,7 +69,7 @@ def test_a_deny_of_another_policy_shadows_when_it_applies_to_all_of_the_agents()
     assert paths(rule, saying="can never", others=[tagged], appliesTo={"tags": ["a", "c"]}) == []
 
 
-def test_an_allow_and_a_deny_with_the_same_pattern_and_conditions():
+def test_an_allow_and_a_deny_with_the_same_pattern_and_conditions() -> None:
     conditions = {"tags": "a"}
     allow = {**ALLOW, "actions": ["x", "read:*"], "conditions": conditions}
     deny = {**DENY, "actions": ["read:*", "y"], "conditions": conditions}
@@ -67,7 +78,7 @@ def test_an_allow_and_a_deny_with_the_same_pattern_and_conditions():
     assert paths(allow, {**deny, "actions": ["read:**"]}, saying="under which") == []
 
 
-def test_an_allow_and_a_deny_for_different_agents_do_not_contradict():
+def test_an_allow_and_a_deny_for_different_agents_do_not_contradict() -> None:
     deny = {"name": "q", "rules": [{**DENY, "actions": ["a"]}], "appliesTo": {"trustTiers": ["verified"]}}
     rule = {**ALLOW, "actions": ["a"]}
     assert paths(rule, saying="under which", others=[deny], appliesTo={"trustTiers": ["trusted"]}) == []
@@ -77,7 +88,7 @@ def test_an_allow_and_a_deny_for_different_agents_do_not_contradict():
 AGENTS = [Agent("agent_1", "helper", "verified", ["support"])]
 
 
-def test_a_tag_or_id_that_nobody_has():
+def test_a_tag_or_id_that_nobody_has() -> None:
     rule = {
         **ALLOW,
         "actions": ["a"],
@@ -96,43 +107,43 @@ def test_a_tag_or_id_that_nobody_has():
     assert warnings(rule, appliesTo=applies) == []
 
 
-def test_a_deny_without_a_reason():
+def test_a_deny_without_a_reason() -> None:
     assert paths({"effect": "deny", "actions": ["a"]}, saying="without a `reason`") == ["/rules/0"]
 
 
-def test_an_allow_of_everything_without_conditions():
+def test_an_allow_of_everything_without_conditions() -> None:
     for pattern in ("*", "**"):
         assert paths({**ALLOW, "actions": ["a", pattern]}, saying="without conditions") == ["/rules/0"]
     limited = {**ALLOW, "actions": ["*"], "conditions": {"tags": "a"}}
     assert paths(limited, saying="without conditions") == []
 
 
-def test_an_allow_of_everything_beside_denies_by_name():
+def test_an_allow_of_everything_beside_denies_by_name() -> None:
     allow = {**ALLOW, "actions": ["*"], "conditions": {"tags": "a"}}
     saying = "another spelling of the name would pass"
     assert paths(allow, {**DENY, "actions": ["delete:all"]}, saying=saying) == ["/rules/0"]
     assert paths(allow, {**DENY, "actions": ["delete:*"]}, saying=saying) == []
 
 
-def test_delegation_has_no_effect_yet():
+def test_delegation_has_no_effect_yet() -> None:
     assert warnings({**ALLOW, "actions": ["a"]}, delegation={"maxDepth": 1}) == [
         ("/delegation", "is checked and kept, but has no effect until there are delegation calls")
     ]
 
 
-def test_a_glob_that_is_never_true():
+def test_a_glob_that_is_never_true() -> None:
     rule = {**ALLOW, "actions": ["a"], "conditions": {"resource": {"matches": "https://**"}}}
     assert paths(rule, saying="is never true") == ["/rules/0/conditions/resource"]
 
 
-def test_a_deny_that_misses_the_file_at_the_top():
+def test_a_deny_that_misses_the_file_at_the_top() -> None:
     rule = {**DENY, "actions": ["a"], "conditions": {"resource": {"matches": ["**/.env", "**/*.pem"]}}}
     assert paths(rule, saying="does not match `.env` itself") == ["/rules/0/conditions/resource"]
     rule = {**DENY, "actions": ["a"], "conditions": {"resource": {"matches": ["**/.env", ".env"]}}}
     assert warnings(rule) == []
 
 
-def test_warnings_come_in_the_order_of_policies_and_rules():
+def test_warnings_come_in_the_order_of_policies_and_rules() -> None:
     rule = {"effect": "deny", "actions": ["a"]}
     policies = [load_policy({"name": name, "rules": [rule, {**rule, "actions": ["b"]}]}) for name in "ba"]
     found = [(warning.policy, warning.rule) for warning in lint(policies)]

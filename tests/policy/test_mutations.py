@@ -8,6 +8,8 @@ import __future__
 import inspect
 import textwrap
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, settings
@@ -39,11 +41,11 @@ class Mistake:
     wrong: str
     used_in: object = None
 
-    def commit(self, monkeypatch):
+    def commit(self, monkeypatch: pytest.MonkeyPatch) -> None:
         function = inspect.getattr_static(self.owner, self.function)
         source = textwrap.dedent(inspect.getsource(function))
         assert source.count(self.right) == 1
-        names = {}
+        names: dict[str, Any] = {}
         wrong = source.replace(self.right, self.wrong)
         code = compile(wrong, "<mistake>", "exec", flags=__future__.annotations.compiler_flag)
         exec(code, function.__globals__, names)
@@ -133,21 +135,26 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_found(name, monkeypatch):
+def test_a_mistake_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     MISTAKES[name].commit(monkeypatch)
     assert finds_a_difference()
 
 
-def test_a_boolean_taken_for_a_number_is_found(monkeypatch):
+def test_a_boolean_taken_for_a_number_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(values._KINDS, bool, "number")
     assert finds_a_difference()
 
 
-def finds_a_difference():
+def differs(situation: tuple[list[dict[str, Any]], int, datetime]) -> bool:
+    policies, seed, now = situation
+    return first_difference(policies, seed, now, pairs=60) is not None
+
+
+def finds_a_difference() -> bool:
     if first_pattern_difference() or first_test_difference():
         return True
     try:
-        find(SITUATIONS, lambda situation: first_difference(*situation) is not None, settings=SEARCH)
+        find(SITUATIONS, differs, settings=SEARCH)
     except NoSuchExample:
         return False
     return True
