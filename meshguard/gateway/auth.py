@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import json
 import math
+import re
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _MAX_TAGS = 4_096  # characters of JSON that tags may take in a token
 _MAX_CACHED = 10_000
 _LEEWAY = 5.0  # seconds that another gateway's clock may be ahead
 _HEADER = frozenset({"alg", "typ"})  # a key that is named or brought along is none of ours
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _GUESSES = 10  # wrong admin tokens that one address may try in a minute
 _MINUTE = 60.0
 _MAX_ADDRESSES = 10_000
@@ -116,6 +118,8 @@ class Tokens:
         return claims
 
     def _verify(self, token: str) -> _Claims:
+        if not _FORM.fullmatch(token):
+            raise unauthorized()
         for secret in (self._secret, *self._old):
             try:
                 return _checked(_decode(token, secret))
