@@ -177,6 +177,12 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             gives a decision that denies. `"allow"` gives one that allows, and a warning in the log
             `meshguard`; both have `decision.degraded`. Nothing else is covered: a refused token, an invalid
             request or an answer that is not a gateway's raises in any case.
+        require_tls: Whether a `gateway_url` with `http://` is refused, unless its host is this machine
+            (`localhost`, or a loopback address). Else the first token that leaves so is warned about in the
+            log `meshguard`.
+        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
+            `SSL_CERT_DIR` of the environment are heeded; your own `http_client` has a word of its own on
+            that.
 
     Raises:
         ConfigurationError: A setting can't be used; the message says what to do.
@@ -201,6 +207,8 @@ class MeshGuardClient(ClientBase[SyncTransport]):
         max_retries: int = 2,
         http_client: httpx.Client | None = None,
         on_unavailable: OnUnavailable = "raise",
+        require_tls: bool = False,
+        trust_env: bool = True,
     ) -> None:
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
@@ -211,12 +219,15 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             trace_id=trace_id,
             max_retries=max_retries,
             on_unavailable=on_unavailable,
+            require_tls=require_tls,
         )
         if http_client is not None and not isinstance(http_client, httpx.Client):
             raise ConfigurationError("http_client must be an httpx.Client.")
         owned = http_client is None
         self._transport = SyncTransport(
-            config, http_client or httpx.Client(**own_http_client(config)), owned=owned
+            config,
+            http_client or httpx.Client(**own_http_client(config, trust_env=trust_env)),
+            owned=owned,
         )
 
     def check(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, get_args
 
 import httpx
@@ -39,6 +40,8 @@ class Config:
     trace_id: str
     max_retries: int
     on_unavailable: OnUnavailable
+    require_tls: bool = False
+    exposes_tokens: bool = field(default=False, init=False)
 
     @classmethod
     def read(
@@ -51,6 +54,7 @@ class Config:
         trace_id: str | None,
         max_retries: int,
         on_unavailable: OnUnavailable,
+        require_tls: bool,
     ) -> Self:
         """Fill in from the environment what is not given.
 
@@ -65,10 +69,14 @@ class Config:
             trace_id=trace_id or _new_trace_id(),
             max_retries=max_retries,
             on_unavailable=on_unavailable,
+            require_tls=require_tls,
         )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gateway_url", _checked_url(self.gateway_url))
+        object.__setattr__(self, "exposes_tokens", _is_open_to_others(self.gateway_url))
+        if self.require_tls and self.exposes_tokens:
+            raise ConfigurationError("gateway_url must start with https://, since require_tls is set.")
         _check_token("agent_token", self.agent_token)
         _check_token("admin_token", self.admin_token)
         _check_timeout(self.timeout)
@@ -113,6 +121,18 @@ def _checked_url(gateway_url: str) -> str:
     if url.query or url.fragment or "?" in gateway_url or "#" in gateway_url:
         raise ConfigurationError("gateway_url must not have a query or a fragment.")
     return gateway_url.rstrip("/")
+
+
+def _is_open_to_others(gateway_url: str) -> bool:
+    """Whether what is sent there can be read on the way."""
+    url = httpx.URL(gateway_url)
+    if url.scheme == "https":
+        return False
+    host = url.host.rstrip(".")
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost" and not host.endswith(".localhost")
 
 
 def _check_token(name: str, token: Secret | None) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
     from meshguard.config import Config
 
+_log = logging.getLogger("meshguard")
+
 T = TypeVar("T")
 HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 Outcome = httpx.Response | Exception
@@ -53,9 +56,10 @@ FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeErro
 _url = lru_cache(maxsize=128)(httpx.URL)
 
 
-def own_http_client(config: Config) -> dict[str, Any]:
+def own_http_client(config: Config, *, trust_env: bool) -> dict[str, Any]:
     """The arguments of the `httpx` client that is made when the user brings none; it keeps no cookies."""
     return {
+        "trust_env": trust_env,
         "timeout": config.timeout,
         "headers": {"User-Agent": USER_AGENT},
         "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
@@ -77,6 +81,8 @@ class Identity(httpx.Auth):
             request.headers["Authorization"] = f"Bearer {config.agent_token}"
         elif self._credential == "admin" and config.admin_token:
             request.headers["X-Admin-Token"] = config.admin_token
+        if config.exposes_tokens and self._credential:
+            self._transport.warn_of_exposure()
         yield request
 
 
@@ -100,6 +106,7 @@ class Transport(Generic[HttpClient]):
         self._clock = clock
         self._sleep = sleep
         self._closed = False
+        self._warned = False
         self._identities: dict[Credential | None, Identity] = {
             "agent": Identity(self, "agent"),
             "admin": Identity(self, "admin"),
@@ -117,6 +124,15 @@ class Transport(Generic[HttpClient]):
                 "This needs an admin token: give admin_token, or set MESHGUARD_ADMIN_TOKEN."
             )
         return self._identities[credential]
+
+    def warn_of_exposure(self) -> None:
+        """Say in the log, once, that the token can be read on its way."""
+        if not self._warned and (self.config.agent_token or self.config.admin_token):
+            self._warned = True
+            _log.warning(
+                "The token goes to %s without encryption: use https://, or set require_tls to refuse this.",
+                _url(self.config.gateway_url).host,
+            )
 
     def _build(self, operation: Operation[Any], deadline: float) -> httpx.Request:
         if self._closed or self._http.is_closed:

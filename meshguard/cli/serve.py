@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import httpx
 import typer
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from meshguard import __version__
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _START_TIMEOUT = 60.0  # seconds
+_BACKLOG = 2048  # connections that wait in the system's queue
+_HEAD_BUFFER = 131_072  # bytes; the gateway itself refuses a head of more than half of it
 _LOGGING: dict[str, Any] = {
     "handlers": {
         "console": {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
@@ -56,6 +59,12 @@ def serve(  # noqa: PLR0917 - typer calls it
     ),
     proxy_timeout: float | None = typer.Option(None, help="Seconds to wait for the upstream."),
     proxy_max_body: int | None = typer.Option(None, help="Bytes that a forwarded body may have."),
+    request_timeout: float | None = typer.Option(
+        None, help="Seconds that a client may take to send a request.  [default: 30]"
+    ),
+    max_connections: int | None = typer.Option(
+        None, help="Connections that each worker serves at once.  [default: 1024]"
+    ),
     workers: int | None = typer.Option(None, help="Processes that serve.  [default: 1]"),
     audit_retention_days: int | None = typer.Option(None, help="Days to keep audit entries; 0 keeps all."),
     audit_context_keys: str | None = typer.Option(
@@ -137,7 +146,13 @@ def _run(settings: Settings, *, dev: bool) -> None:
         workers=settings.workers,
         respawn_failed_workers=settings.workers > 1,
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
         websockets=False,
+        backlog=_BACKLOG,
+        backpressure=settings.max_connections,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.request_timeout * 1000), max_buffer_size=_HEAD_BUFFER
+        ),
         log_level=LogLevels.error,
         log_dictconfig=_LOGGING,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import traceback
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -12,7 +13,16 @@ from starlette.middleware.cors import CORSMiddleware
 
 from meshguard.gateway import agents, audit_operations, decisions, policies, system
 from meshguard.gateway.gateway import Gateway, StartError
-from meshguard.gateway.http import Answer, ClientGone, Request, error_response, header, read_parameters
+from meshguard.gateway.http import (
+    NO_WEBSOCKETS,
+    Answer,
+    ClientGone,
+    Request,
+    check_head,
+    error_response,
+    header,
+    read_parameters,
+)
 from meshguard.gateway.ids import new_id
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.proxy import proxy
@@ -101,7 +111,8 @@ class _Application:
         elif scope["type"] == "http":
             await self._respond(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -124,11 +135,13 @@ class _Application:
             trace_id = _given_trace_id(scope) or trace_id
             answer = await self._answer(scope, receive, trace_id)
         except ClientGone:
-            return
+            # Nobody reads this, unless the body was no HTTP.
+            problem = invalid(Detail("", "the body breaks off"))
+            answer = error_response(problem, trace_id, is_head=scope["method"] == "HEAD")
         except Problem as problem:
             answer = error_response(problem, trace_id, is_head=scope["method"] == "HEAD")
-        except Exception:  # noqa: BLE001 - it is logged, and answered without internals
-            _log.exception("request %s failed", trace_id)
+        except Exception as error:  # noqa: BLE001 - it is logged, and answered without internals
+            _log.error("request %s failed: %s", trace_id, described(error))
             failure = Problem(500, "The gateway failed to answer; report this trace id to its operator.")
             answer = error_response(failure, trace_id, is_head=scope["method"] == "HEAD")
         await _send(answer, send, trace_id)
@@ -138,8 +151,10 @@ class _Application:
     async def _answer(self, scope: Scope, receive: Receive, trace_id: str) -> Answer:
         if not self._is_started:
             raise Problem(503, "The gateway is starting or stopping; try again in a second.")
+        check_head(scope)
         operation, path = self._router.find(scope["method"], _raw_path(scope))
-        request = Request(scope, receive, trace_id, operation, path)
+        timeout = self._gateway.settings.request_timeout
+        request = Request(scope, receive, trace_id, operation, path, timeout=timeout)
         self._authenticate(operation, request)
         read_parameters(request, open_query=operation.template == "/proxy/{path}")
         return await HANDLERS[operation.id](self._gateway, request)
@@ -149,7 +164,8 @@ class _Application:
             authorization = header(request.scope, b"authorization")
             request.agent = self._gateway.tokens.agent(authorization, self._gateway.current.confirmed())
         elif operation.credential == "adminToken":
-            self._gateway.admin_token.check(header(request.scope, b"x-admin-token"))
+            address = (request.scope.get("client") or ("unknown", 0))[0]
+            self._gateway.admin_token.check(header(request.scope, b"x-admin-token"), address)
 
 
 async def _send(answer: Answer, send: Send, trace_id: str) -> None:
@@ -157,6 +173,16 @@ async def _send(answer: Answer, send: Send, trace_id: str) -> None:
         await answer.send_to(send, trace_id)
     except ClientGone:
         _log.debug("the client of request %s went away", trace_id)
+    except Exception as error:  # noqa: BLE001 - a server that gets no end of the answer breaks off
+        _log.error("the answer to request %s broke off: %s", trace_id, described(error))
+
+
+def described(error: BaseException) -> str:
+    """Return what an exception is and where it came from, without its words, which may quote secrets."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = "; ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+    cause = error.__cause__ or error.__context__
+    return f"{type(error).__name__} at {places}" + (f", after {described(cause)}" if cause else "")
 
 
 def _raw_path(scope: Scope) -> str:

@@ -11,7 +11,7 @@ from meshguard_api.types import UNSET
 
 from meshguard.gateway import audit_log
 from meshguard.gateway.clock import milliseconds, parse_timestamp
-from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.http import NO_STORE, Request, Response, json_response, own_headers
 from meshguard.gateway.problems import Detail, invalid
 from meshguard.gateway.store import to_json
 
@@ -130,9 +130,8 @@ class Export:
 
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Send status, headers and body."""
-        headers = (*NO_STORE, ("Content-Type", "application/x-ndjson"), ("X-MeshGuard-Trace-ID", trace_id))
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        headers = own_headers((*NO_STORE, ("Content-Type", "application/x-ndjson")), trace_id)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         while self._page:
             lines = "".join(f"{to_json(entry)}\n" for entry in self._page).encode()
             await send({"type": "http.response.body", "body": lines, "more_body": True})

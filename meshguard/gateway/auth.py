@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import json
+import math
+import re
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -27,6 +30,11 @@ _MAX_TOKEN = 16_384  # characters
 _MAX_TAGS = 4_096  # characters of JSON that tags may take in a token
 _MAX_CACHED = 10_000
 _LEEWAY = 5.0  # seconds that another gateway's clock may be ahead
+_HEADER = frozenset({"alg", "typ"})  # a key that is named or brought along is none of ours
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_GUESSES = 10  # wrong admin tokens that one address may try in a minute
+_MINUTE = 60.0
+_MAX_ADDRESSES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,8 @@ class Tokens:
         return claims
 
     def _verify(self, token: str) -> _Claims:
+        if not _FORM.fullmatch(token):
+            raise unauthorized()
         for secret in (self._secret, *self._old):
             try:
                 return _checked(_decode(token, secret))
@@ -120,6 +130,8 @@ class Tokens:
 
 def _decode(token: str, secret: bytes) -> dict[str, Any]:
     """Check all but the times, which are held against the gateway's own clock at each use."""
+    if not jwt.get_unverified_header(token).keys() <= _HEADER:
+        raise jwt.InvalidTokenError
     options: Any = {"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False, "verify_nbf": False}
     return jwt.decode(token, secret, algorithms=[_ALGORITHM], issuer=ISSUER, options=options)
 
@@ -132,7 +144,7 @@ def _checked(claims: dict[str, Any]) -> _Claims:
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _fitting(tags: tuple[str, ...]) -> list[str]:
@@ -153,20 +165,83 @@ def unauthorized() -> Problem:
 
 
 class AdminToken:
-    """Checks the administrator's token in constant time."""
+    """Checks the administrator's token in constant time, and slows down who guesses.
 
-    def __init__(self, settings: Settings) -> None:
-        self._token = settings.admin_token.get_secret_value().encode()
+    Args:
+        settings: Has the token.
+        monotonic: Seconds of a clock that nobody sets.
+    """
 
-    def check(self, token: str | None) -> None:
+    def __init__(self, settings: Settings, monotonic: Clock) -> None:
+        self._digest = _digest(settings.admin_token.get_secret_value())
+        self._guesses = _Guesses(monotonic)
+
+    def check(self, token: str | None, address: str) -> None:
         """Do nothing if this is the admin token.
 
+        Args:
+            token: What was sent.
+            address: The client's; others are not concerned by what comes from it.
+
         Raises:
-            Problem: 401.
+            Problem: 401, or 429 when too many wrong tokens came from this address.
         """
-        if not hmac.compare_digest(self._token, (token or "").encode()):
+        self._guesses.refuse_more(address)
+        digest = _digest(token or "")
+        if not hmac.compare_digest(self._digest, digest):
+            if token:
+                self._guesses.add(address, digest)
             raise Problem(
                 401,
                 "Send the gateway's admin token in the header X-Admin-Token.",
                 headers=(("WWW-Authenticate", "X-Admin-Token"),),
             )
+
+
+class _Guesses:
+    """The wrong admin tokens of the last minute, by address; the same one again is no new guess."""
+
+    def __init__(self, monotonic: Clock) -> None:
+        self._monotonic = monotonic
+        self._made: OrderedDict[str, tuple[float, set[bytes]]] = OrderedDict()
+
+    def refuse_more(self, address: str) -> None:
+        """Do nothing if the address may guess.
+
+        Raises:
+            Problem: 429, with the seconds to wait.
+        """
+        ends, digests = self._made.get(_network(address), (0.0, ()))
+        wait = math.ceil(ends - self._monotonic())
+        if wait <= 0 or len(digests) < _GUESSES:
+            return
+        raise Problem(
+            429,
+            f"Wait {wait} s; this address sent {_GUESSES} wrong admin tokens within a minute.",
+            headers=(("Retry-After", str(wait)),),
+            fields={"retryAfter": wait, "limit": _GUESSES},
+        )
+
+    def add(self, address: str, digest: bytes) -> None:
+        """Remember a guess."""
+        network, now = _network(address), self._monotonic()
+        ends, digests = self._made.pop(network, (0.0, set()))
+        self._made[network] = (ends, digests | {digest}) if ends > now else (now + _MINUTE, {digest})
+        if len(self._made) > _MAX_ADDRESSES:
+            self._made.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """Return whose an address is: with IPv6 everybody has 2^64 of them."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:  # noqa: PLR2004
+        return address
+    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+
+
+def _digest(token: str) -> bytes:
+    """Return what is compared: its length says nothing about the token's."""
+    return hashlib.sha256(token.encode()).digest()

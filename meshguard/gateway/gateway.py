@@ -23,7 +23,7 @@ from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.problems import Problem, unavailable
-from meshguard.gateway.proxy import upstream_client
+from meshguard.gateway.proxy import upstream_transport
 from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
@@ -65,7 +65,7 @@ class Gateway:
     decisions: Decisions
     probe: Probe
     sync: Sync
-    upstream: httpx.AsyncClient
+    upstream: httpx.AsyncHTTPTransport
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -74,7 +74,7 @@ class Gateway:
         self.contract = load_contract()
         self.current = Current(settings.snapshot_max_age, monotonic)
         self.tokens = Tokens(settings, clock)
-        self.admin_token = AdminToken(settings)
+        self.admin_token = AdminToken(settings, monotonic)
         self.seals = Seals(settings)
         self.counts = Counts()
         self.metrics = Metrics(self.current) if settings.metrics_enabled else None
@@ -132,7 +132,7 @@ class Gateway:
             clock=self.clock,
         )
         self.probe = Probe(self)
-        self.upstream = upstream_client(self.settings)
+        self.upstream = upstream_transport()
         self._tasks = [asyncio.create_task(self._keep_house())]
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))

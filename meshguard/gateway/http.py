@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,12 +19,45 @@ if TYPE_CHECKING:
     from meshguard.gateway.contract import Operation
     from meshguard.gateway.snapshot import Agent
 
+NO_STORE = (("Cache-Control", "no-store"),)
 MAX_BODY = 1_048_576
+MAX_HEADERS = 100
+MAX_HEAD = 65_536  # bytes of all headers together, names and values
 _JSON_TYPES = frozenset({"application/json"})
 
 
+_SAFETY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
 class ClientGone(Exception):  # noqa: N818 - nobody is there to be told of an error
-    """The client closed the connection."""
+    """The client closed the connection, or the rest of its body is no HTTP."""
+
+
+def check_head(scope: Scope) -> None:
+    """Do nothing if the request's head has one meaning, is of bearable size, and wants plain HTTP.
+
+    Raises:
+        Problem: 400.
+    """
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
+        raise invalid(Detail("/header", f"at most {MAX_HEADERS} headers of {MAX_HEAD} bytes in all"))
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise invalid(Detail("/header/Content-Length", "not together with Transfer-Encoding"))
+    if not header(scope, b"host") and scope.get("http_version") == "1.1":
+        raise invalid(Detail("/header/Host", "this header is needed"))
+    if b"upgrade" in names and any(
+        name == b"upgrade" and b"websocket" in value.lower() for name, value in headers
+    ):
+        raise invalid(Detail("/header/Upgrade", NO_WEBSOCKETS))
+
+
+NO_WEBSOCKETS = "this gateway carries no WebSockets; send plain HTTP requests"
 
 
 @dataclass(slots=True)
@@ -39,6 +73,7 @@ class Request:
         query: The query parameters.
         headers: The declared header parameters.
         agent: Who asks, where the operation is an agent's.
+        timeout: Seconds that the body may take to arrive.
     """
 
     scope: Scope
@@ -49,6 +84,7 @@ class Request:
     query: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     agent: Agent | None = None
+    timeout: float = 30.0
 
     @property
     def caller(self) -> Agent:
@@ -61,11 +97,18 @@ class Request:
         """Return the body.
 
         Raises:
-            Problem: 413, when it has more than 1 MiB.
+            Problem: 413, when it has more than 1 MiB; 400, when it does not arrive in time.
         """
         declared = header(self.scope, b"content-length")
         if declared and declared.isdecimal() and int(declared[:20]) > MAX_BODY:
             raise _too_large()
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self._received()
+        except TimeoutError:
+            raise too_slow(self.timeout) from None
+
+    async def _received(self) -> bytes:
         chunks: list[bytes] = []
         size = 0
         more = True
@@ -123,8 +166,19 @@ def json_value(body: bytes) -> Any:
         raise invalid(Detail("", str(error))) from None
 
 
+def too_slow(seconds: float) -> Problem:
+    """Return the 400 of a body that did not arrive in time."""
+    return invalid(Detail("", f"the body did not arrive within {seconds:g} s"))
+
+
 def _too_large() -> Problem:
     return Problem(413, f"The body has more than {MAX_BODY} bytes; send less.")
+
+
+def own_headers(headers: tuple[tuple[str, str], ...], trace_id: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer that is the gateway's own, with those that all of them have."""
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers]
+    return [*raw, *_SAFETY, (b"x-meshguard-trace-id", trace_id.encode())]
 
 
 class Answer(Protocol):
@@ -140,22 +194,18 @@ class Response:
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = NO_STORE
     media_type: str | None = "application/json"
 
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Send status, headers and body."""
-        headers = [(name.lower().encode(), value.encode()) for name, value in self.headers]
-        headers.append((b"x-meshguard-trace-id", trace_id.encode()))
+        headers = own_headers(self.headers, trace_id)
         if self.body and self.media_type:
             headers.append((b"content-type", self.media_type.encode()))
         if self.status != 204:  # noqa: PLR2004
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
-
-
-NO_STORE = (("Cache-Control", "no-store"),)
 
 
 def json_response(

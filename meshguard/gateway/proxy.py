@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
-from meshguard.gateway.http import ClientGone, Request, Response, header
+from meshguard.gateway.http import ClientGone, Request, Response, header, too_slow
 from meshguard.gateway.ids import random_hex
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
@@ -65,10 +65,14 @@ _OUR_PREFIXES = (b"x-meshguard-", b"x-forwarded-")
 _MAX_CONNECTIONS = 1_000
 
 
-def upstream_client(settings: Settings) -> httpx.AsyncClient:
-    """Return the client that talks to the upstream, and to nothing that the environment names."""
+def upstream_transport() -> httpx.AsyncHTTPTransport:
+    """Return what talks to the upstream.
+
+    A transport and no client: it has no cookies of one agent to send with another's request, follows no
+    redirect, asks no proxy of the environment, and logs no URL.
+    """
     limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=100)
-    return httpx.AsyncClient(timeout=settings.proxy_timeout, limits=limits, trust_env=False)
+    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
 
 async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
@@ -131,6 +135,7 @@ class Forwarding:
         self._verdict = verdict
         self._length = length
         self._body_read = asyncio.Event()
+        self._deadline = asyncio.timeout(None)
         self._outgoing = self._build(path)
         self._response: httpx.Response
 
@@ -177,12 +182,20 @@ class Forwarding:
 
     async def _body(self) -> AsyncIterator[bytes]:
         size = 0
-        async for chunk in _chunks(self._request.receive):
+        self._deadline.reschedule(None)
+        async for chunk in _chunks(self._request.receive, self._request.timeout):
             size += len(chunk)
             if size > self._settings.proxy_max_body:
                 raise _BodyTooLarge
+            self._start_clock()
             yield chunk
+            self._deadline.reschedule(None)
+        self._start_clock()
         self._body_read.set()
+
+    def _start_clock(self) -> None:
+        """Give the upstream its time, from now on; what the client takes to send counts against nobody."""
+        self._deadline.reschedule(asyncio.get_running_loop().time() + self._settings.proxy_timeout)
 
     async def begin(self) -> None:
         """Send the request and wait for the upstream's status and headers.
@@ -192,20 +205,28 @@ class Forwarding:
             ClientGone: The client closed the connection; the upstream call is cancelled.
         """
         try:
-            async with _watched(self._request.receive, self._body_read):
-                self._response = await self._gateway.upstream.send(self._outgoing, stream=True)
+            async with _watched(self._request.receive, self._body_read), self._deadline:
+                self._start_clock()
+                self._response = await self._gateway.upstream.handle_async_request(self._outgoing)
         except _BodyTooLarge:
             raise _too_large(self._settings) from None
-        except httpx.TimeoutException:
+        except (httpx.TimeoutException, TimeoutError):
             timeout = f"{self._settings.proxy_timeout:g}"
             raise Problem(504, f"The upstream service did not answer within {timeout} s.") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             _log.warning("the upstream can't be reached (%s)", type(error).__name__)
-            message = "The upstream service can't be reached; check the gateway's PROXY_TARGET."
-            raise Problem(502, message) from None
+            raise _unreachable() from None
+        self._body_read.set()  # whoever answers before the body's end does not read the rest
+        if self._response.status_code < 200:  # noqa: PLR2004 - 101; the others are none of an answer
+            await self._response.aclose()
+            raise _unreachable()
 
     async def send_to(self, send: Send, trace_id: str) -> None:
-        """Stream the upstream's answer, as its bytes come."""
+        """Stream the upstream's answer, as its bytes come.
+
+        When it breaks off there, it breaks off here: a server that gets no end of an answer cuts the
+        connection, so that the client can't take it for whole.
+        """
         response = self._response
         try:
             headers = self._answer_headers(trace_id)
@@ -214,12 +235,16 @@ class Forwarding:
                 async for chunk in response.aiter_raw():
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+        except httpx.HTTPError as error:
+            _log.warning("the upstream's answer to %s broke off (%s)", trace_id, type(error).__name__)
         finally:
             await response.aclose()
 
     def _answer_headers(self, trace_id: str) -> list[tuple[bytes, bytes]]:
         raw = [(name.lower(), value) for name, value in self._response.headers.raw]
         named = _named_by_connection(raw)
+        if any(name == b"transfer-encoding" for name, _ in raw):
+            named.add(b"content-length")  # which, beside it, says nothing
         kept = [
             (name, value)
             for name, value in raw
@@ -262,10 +287,14 @@ async def _watched(receive: Receive, body_read: asyncio.Event) -> AsyncIterator[
             await watcher
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+async def _chunks(receive: Receive, timeout: float) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - of each piece
     more = True
     while more:
-        message = await receive()
+        try:
+            async with asyncio.timeout(timeout):
+                message = await receive()
+        except TimeoutError:
+            raise too_slow(timeout) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         if message.get("body"):
@@ -291,6 +320,10 @@ def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
 def _traceparent(request: Request) -> str:
     given = header(request.scope, b"traceparent")
     return given or f"00-{random_hex(32)}-{random_hex(16)}-01"
+
+
+def _unreachable() -> Problem:
+    return Problem(502, "The upstream service can't be reached; check the gateway's PROXY_TARGET.")
 
 
 def _too_large(settings: Settings) -> Problem:

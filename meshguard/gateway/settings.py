@@ -127,6 +127,12 @@ class Settings(DatabaseSettings):
         10.0, ge=1, le=3600, validation_alias=_names("SNAPSHOT_MAX_AGE"), description="seconds"
     )
     workers: int = Field(1, ge=1, le=1024, validation_alias=_names("WORKERS"), description="processes")
+    request_timeout: float = Field(
+        30.0, ge=1, le=60, validation_alias=_names("REQUEST_TIMEOUT"), description="seconds"
+    )
+    max_connections: int = Field(
+        1024, ge=1, le=65_536, validation_alias=_names("MAX_CONNECTIONS"), description="for each worker"
+    )
     rate_limit_rpm: int = Field(600, ge=0, validation_alias=_names("RATE_LIMIT_RPM"), description="0 is off")
     rate_limit_storage: SecretStr = Field(
         SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")

@@ -37,7 +37,7 @@ async def get_gateway_info(gateway: Gateway, _request: Request) -> Response:
 
 async def get_openapi(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_openapi`."""
-    return Response(200, gateway.contract.text, media_type="application/openapi+yaml")
+    return Response(200, gateway.contract.text, (), "application/openapi+yaml")
 
 
 async def get_metrics(gateway: Gateway, _request: Request) -> Response:

@@ -144,6 +144,8 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "AUDIT_RETENTION_DAYS": "1",
         "AUDIT_PARTITION": "Day",
         "SNAPSHOT_MAX_AGE": "5",
+        "REQUEST_TIMEOUT": "9",
+        "MAX_CONNECTIONS": "7",
         "WORKERS": "2",
         "AUDIT_CONTEXT_KEYS": "amount, order.id",
         "RATE_LIMIT_RPM": "0",
