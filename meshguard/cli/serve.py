@@ -22,9 +22,8 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from meshguard import __version__
-from meshguard.gateway import Settings, SettingsError, load_settings
+from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
-from meshguard.gateway import logs
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

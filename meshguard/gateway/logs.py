@@ -31,7 +31,7 @@ class TextFormatter(logging.Formatter):
 
     def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's name
         """Return the types and the stacks of an exception and of what caused it."""
-        return "\n".join(f"{link['type']}\n{''.join(link['stack'])}".rstrip() for link in _chain(ei[1]))
+        return "\n".join("\n  ".join([link["type"], *link["stack"]]) for link in _chain(ei[1]))
 
 
 class JsonFormatter(logging.Formatter):
@@ -77,10 +77,14 @@ def _chain(error: BaseException | None) -> list[dict[str, Any]]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         kind = type(error)
-        stack = traceback.format_tb(error.__traceback__)
-        links.append({"type": f"{kind.__module__}.{kind.__qualname__}", "stack": stack})
+        links.append({"type": f"{kind.__module__}.{kind.__qualname__}", "stack": _stack(error)})
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return links
+
+
+def _stack(error: BaseException) -> list[str]:
+    frames = traceback.walk_tb(error.__traceback__)
+    return [f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_qualname}" for frame, line in frames]
 
 
 def set_up(settings: Settings) -> None:
@@ -91,7 +95,8 @@ def set_up(settings: Settings) -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter(settings)())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(settings.log_level.upper())
     logging.captureWarnings(capture=True)
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(logging.WARNING)
