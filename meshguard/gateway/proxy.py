@@ -95,12 +95,14 @@ async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
 
 
 def _questions(setting: str, request: Request, path: str) -> list[Asked]:
-    """Return what has to be allowed: the declared action, the derived one, or both."""
-    derived = f"{_VERBS[request.scope['method']]}:{path}"
-    declared = request.headers.get("X-MeshGuard-Action", derived)
-    actions = {"declared": [declared], "derived": [derived], "both": [declared, derived]}[setting]
-    resource = request.headers.get("X-MeshGuard-Resource", f"/{path}")
-    return [Asked(question_of(action, resource)) for action in dict.fromkeys(actions)]
+    """Return what has to be allowed: what the agent declares, what follows from its request, or both."""
+    derived = (f"{_VERBS[request.scope['method']]}:{path}", f"/{path}")
+    declared = (
+        request.headers.get("X-MeshGuard-Action", derived[0]),
+        request.headers.get("X-MeshGuard-Resource", derived[1]),
+    )
+    asked = {"declared": [declared], "derived": [derived], "both": [declared, derived]}[setting]
+    return [Asked(question_of(action, resource)) for action, resource in dict.fromkeys(asked)]
 
 
 def _declared_length(request: Request) -> int | None:

@@ -7,12 +7,12 @@ credential, a query, a resource, a context, or the text of an error.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
@@ -22,6 +22,7 @@ from meshguard.gateway.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
     import httpx
     from opentelemetry.context import Context
@@ -35,6 +36,8 @@ _TRACE_HEADERS = ("traceparent", "tracestate")
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)  # seconds
 _LONGEST_ACTION = 256
 _SERVER_ERROR = 500
+
+_NO_SPAN = nullcontext(INVALID_SPAN)
 
 _access = logging.getLogger("meshguard.gateway.access")
 _w3c = TraceContextTextMapPropagator()
@@ -56,6 +59,8 @@ _errors = _meter.create_counter("meshguard.condition.errors", "{error}", "Tests 
 class Exchange:
     """What is known of the request that is being answered, as far as it may be told.
 
+    Entered when it arrives, left when its answer is sent.
+
     Args:
         method: The HTTP method; `_OTHER` for one that no operation has.
         trace_id: The request's `X-MeshGuard-Trace-ID`, or the one that was made up.
@@ -74,6 +79,26 @@ class Exchange:
     span: Span = INVALID_SPAN
     seconds: float = 0.0
     _started: float = field(default_factory=perf_counter)
+    _cleanup: ExitStack | None = None
+    _token: Token[Exchange | None] | None = None
+
+    def __enter__(self) -> Self:
+        self._token = _exchange.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, stack: TracebackType | None
+    ) -> None:
+        self._end()
+        if self._cleanup:
+            self._cleanup.__exit__(kind, error, stack)
+        if self._token:
+            _exchange.reset(self._token)
+
+    def begin_span(self, scope: Scope) -> None:
+        """Make the request's own span, which its caller's is the parent of."""
+        self._cleanup = ExitStack()
+        self.span = self._cleanup.enter_context(_span(self.method, SpanKind.SERVER, _incoming(scope)))
 
     def watching(self, send: Send) -> Send:
         """Return a `send` that notes the status."""
@@ -85,8 +110,7 @@ class Exchange:
 
         return note
 
-    def end(self) -> None:
-        """Tell what there is to tell."""
+    def _end(self) -> None:
         self.seconds = perf_counter() - self._started
         if self.span.is_recording():
             self._tell_span()
@@ -137,25 +161,18 @@ def is_on() -> bool:
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
-@contextmanager
-def serving(scope: Scope) -> Iterator[Exchange]:
-    """Watch a request from its arrival until its answer is sent."""
+def serving(scope: Scope) -> Exchange:
+    """Return what watches a request from its arrival until its answer is sent."""
     method = scope["method"]
     exchange = Exchange(method if method in _METHODS else "_OTHER")
-    token = _exchange.set(exchange)
-    try:
-        with _span(exchange.method, SpanKind.SERVER, parent=_incoming(scope)) as exchange.span:
-            try:
-                yield exchange
-            finally:
-                exchange.end()
-    finally:
-        _exchange.reset(token)
+    if is_on():
+        exchange.begin_span(scope)
+    return exchange
 
 
 def _incoming(scope: Scope) -> Context | None:
     """Return the caller's span as the parent; None is whatever span the server that runs us has begun."""
-    if not is_on() or trace.get_current_span().get_span_context().is_valid:
+    if trace.get_current_span().get_span_context().is_valid:
         return None
     carrier = {
         name: [value.decode("latin-1") for key, value in scope["headers"] if key == name.encode()]
@@ -164,13 +181,22 @@ def _incoming(scope: Scope) -> Context | None:
     return _w3c.extract(carrier, context.Context())
 
 
+def deciding(action: str | None = None) -> AbstractContextManager[Span]:
+    """Return what watches decisions being made and recorded; `action` where it is one."""
+    return _deciding(action) if _is_traced() else _NO_SPAN
+
+
 @contextmanager
-def deciding(action: str | None = None) -> Iterator[Span]:
-    """Watch decisions being made and recorded; `action` where it is one."""
+def _deciding(action: str | None) -> Iterator[Span]:
     with _span("meshguard decide") as span:
-        if action is not None and span.is_recording():
+        if action is not None:
             span.set_attribute("meshguard.action", action[:_LONGEST_ACTION])
         yield span
+
+
+def _is_traced() -> bool:
+    exchange = _exchange.get()
+    return exchange is not None and exchange.span is not INVALID_SPAN
 
 
 def decided(verdicts: Sequence[Verdict]) -> None:
@@ -180,25 +206,25 @@ def decided(verdicts: Sequence[Verdict]) -> None:
         if verdict.decision.errors:
             _errors.add(verdict.decision.errors)
     _entries.add(len(verdicts))
-    span = trace.get_current_span()
-    if span.is_recording():
+    if _is_traced():
+        span = trace.get_current_span()
         words = {verdict.word for verdict in verdicts}
         span.set_attribute("meshguard.decision", "deny" if "deny" in words else "allow")
         span.set_attribute("meshguard.decisions", len(verdicts))
 
 
+def forwarding(request: httpx.Request) -> AbstractContextManager[Span]:
+    """Return what watches a request to the upstream until its status is there, and continues the trace."""
+    return _forwarding(request) if _is_traced() else _NO_SPAN
+
+
 @contextmanager
-def forwarding(request: httpx.Request) -> Iterator[Span]:
-    """Watch a request to the upstream until its status is there, and let it carry on the trace."""
+def _forwarding(request: httpx.Request) -> Iterator[Span]:
     with _span("meshguard upstream", SpanKind.CLIENT) as span:
-        if span.is_recording():
-            span.set_attributes(_about_upstream(request))
-        if is_on():
-            carrier: dict[str, str] = {}
-            _w3c.inject(carrier)
-            for name in _TRACE_HEADERS:
-                request.headers.pop(name, None)
-            request.headers.update(carrier)
+        span.set_attributes(_about_upstream(request))
+        for name in _TRACE_HEADERS:
+            request.headers.pop(name, None)
+        _w3c.inject(request.headers)
         yield span
 
 
@@ -216,9 +242,6 @@ def _about_upstream(request: httpx.Request) -> dict[str, str | int]:
 
 @contextmanager
 def _span(name: str, kind: SpanKind = SpanKind.INTERNAL, parent: Context | None = None) -> Iterator[Span]:
-    if not is_on():
-        yield INVALID_SPAN
-        return
     attributes = {"http.request.method": name} if kind is SpanKind.SERVER else None
     with _tracer.start_as_current_span(
         name, parent, kind, attributes, record_exception=False, set_status_on_exception=False
