@@ -97,18 +97,22 @@ class Operation(Generic[T]):
     """A request, and what its answer means.
 
     Attributes:
+        name: The client's method that sends it.
         request: The arguments of `httpx.Client.build_request`; the URL is a path.
         read: Turns the answer into the result, or raises the error that fits.
         credential: Whose token goes along.
         repeatable: Whether sending it twice does no harm.
         recover: Gives the result in place of an error, or raises the error.
+        action: What a decision is asked for, where it is one decision.
     """
 
+    name: str
     request: dict[str, Any]
     read: Callable[[httpx.Response], T]
     credential: Credential | None = "admin"
     repeatable: bool = True
     recover: Callable[[MeshGuardError], T] = _raise
+    action: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +154,12 @@ def check(
         question = Question(asked["action"], asked.get("resource"))
         request = _evaluate_request(asked)
     return Operation(
+        "check",
         request,
         partial(_read_decision, question),
         credential="agent",
         recover=partial(_decide_unavailable, on_unavailable, question),
+        action=question.action,
     )
 
 
@@ -206,6 +212,7 @@ def _check_chunk(
 
     questions = [Question(body["action"], body.get("resource")) for body in bodies]
     return Operation(
+        "check_many",
         _get_kwargs(body=EvaluateBatchRequest.from_dict({"requests": bodies})),
         partial(_read_batch, questions),
         credential="agent",
@@ -320,10 +327,12 @@ def request(
         "headers": [*_callers_headers(options), *_question_headers(action, resource)],
     }
     return Operation(
+        "request",
         request,
         partial(_read_upstream, raise_for_status),
         credential="agent",
         repeatable=request["method"] in _READING_METHODS,
+        action=action,
     )
 
 
@@ -410,6 +419,7 @@ def list_agents(
     from meshguard_api.api.agents.list_agents import _get_kwargs
 
     return Operation(
+        "list_agents",
         _get_kwargs(
             status=_given("status", status),
             trust_tier=_given("trust_tier", trust_tier),
@@ -430,7 +440,7 @@ def get_agent(agent_id: str) -> Operation[Agent]:
     """`get_agent`."""
     from meshguard_api.api.agents.get_agent import _get_kwargs
 
-    return Operation(_get_kwargs(_segment("agent_id", agent_id)), _read_agent)
+    return Operation("get_agent", _get_kwargs(_segment("agent_id", agent_id)), _read_agent)
 
 
 def create_agent(
@@ -445,7 +455,10 @@ def create_agent(
 
     fields = _agent_fields(name, trust_tier, tags or [], metadata)
     return Operation(
-        _get_kwargs(body=CreateAgentRequest(**fields)), partial(_read_typed, CreatedAgent), repeatable=False
+        "create_agent",
+        _get_kwargs(body=CreateAgentRequest(**fields)),
+        partial(_read_typed, CreatedAgent),
+        repeatable=False,
     )
 
 
@@ -464,7 +477,7 @@ def update_agent(
     if not fields:
         raise InvalidRequestError("Give what is to change: name, trust_tier, tags or metadata.")
     body = UpdateAgentRequest(**fields)
-    return Operation(_get_kwargs(_segment("agent_id", agent_id), body=body), _read_agent)
+    return Operation("update_agent", _get_kwargs(_segment("agent_id", agent_id), body=body), _read_agent)
 
 
 def issue_token(agent_id: str) -> Operation[IssuedToken]:
@@ -472,14 +485,14 @@ def issue_token(agent_id: str) -> Operation[IssuedToken]:
     from meshguard_api.api.agents.issue_token import _get_kwargs
 
     request = _get_kwargs(_segment("agent_id", agent_id))
-    return Operation(request, partial(_read_typed, IssuedToken), repeatable=False)
+    return Operation("issue_token", request, partial(_read_typed, IssuedToken), repeatable=False)
 
 
 def revoke_agent(agent_id: str) -> Operation[None]:
     """`revoke_agent`."""
     from meshguard_api.api.agents.revoke_agent import _get_kwargs
 
-    return Operation(_get_kwargs(_segment("agent_id", agent_id)), _read_nothing)
+    return Operation("revoke_agent", _get_kwargs(_segment("agent_id", agent_id)), _read_nothing)
 
 
 def _agent_fields(
@@ -528,14 +541,16 @@ def list_policies() -> Operation[list[Policy]]:
     """`list_policies`."""
     from meshguard_api.api.policies.list_policies import _get_kwargs
 
-    return Operation(_get_kwargs(), lambda response: _items(response, "policies", partial(_typed, Policy)))
+    return Operation(
+        "list_policies", _get_kwargs(), lambda response: _items(response, "policies", partial(_typed, Policy))
+    )
 
 
 def get_policy(name: str) -> Operation[Policy]:
     """`get_policy`."""
     from meshguard_api.api.policies.get_policy import _get_kwargs
 
-    return Operation(_get_kwargs(_segment("name", name)), partial(_read_typed, Policy))
+    return Operation("get_policy", _get_kwargs(_segment("name", name)), partial(_read_typed, Policy))
 
 
 def apply_policy(policy: Mapping[str, Any] | str, name: str | None = None) -> Operation[Policy]:
@@ -548,7 +563,9 @@ def apply_policy(policy: Mapping[str, Any] | str, name: str | None = None) -> Op
     if not named:
         raise InvalidRequestError("The policy has no name that can be read from it; give name as well.")
     return Operation(
-        _policy_request(_get_kwargs(_segment("name", named)), policy), partial(_read_typed, Policy)
+        "apply_policy",
+        _policy_request(_get_kwargs(_segment("name", named)), policy),
+        partial(_read_typed, Policy),
     )
 
 
@@ -556,14 +573,16 @@ def validate_policy(policy: Mapping[str, Any] | str) -> Operation[PolicyValidati
     """`validate_policy`."""
     from meshguard_api.api.policies.validate_policy import _get_kwargs
 
-    return Operation(_policy_request(_get_kwargs(), policy), partial(_read_typed, PolicyValidation))
+    return Operation(
+        "validate_policy", _policy_request(_get_kwargs(), policy), partial(_read_typed, PolicyValidation)
+    )
 
 
 def delete_policy(name: str) -> Operation[None]:
     """`delete_policy`."""
     from meshguard_api.api.policies.delete_policy import _get_kwargs
 
-    return Operation(_get_kwargs(_segment("name", name)), _read_nothing, repeatable=False)
+    return Operation("delete_policy", _get_kwargs(_segment("name", name)), _read_nothing, repeatable=False)
 
 
 def _policy_request(request: dict[str, Any], policy: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -608,6 +627,7 @@ def audit_log(
     moments = {"from_": _moment("since", since), "to": _moment("until", until)}
     given = {name: _given(name, value) for name, value in {**filters, "cursor": cursor}.items()}
     return Operation(
+        "audit_log",
         _get_kwargs(limit=_whole_number("limit", limit), **given, **moments),
         lambda response: _page(
             response,
@@ -623,7 +643,9 @@ def audit_stats(period: str = "24h") -> Operation[AuditStats]:
     """`get_audit_stats`."""
     from meshguard_api.api.audit.get_audit_stats import _get_kwargs
 
-    return Operation(_get_kwargs(period=_given("period", period)), partial(_read_typed, AuditStats))
+    return Operation(
+        "audit_stats", _get_kwargs(period=_given("period", period)), partial(_read_typed, AuditStats)
+    )
 
 
 # The gateway about itself
@@ -633,7 +655,7 @@ def health() -> Operation[Health]:
     """`get_health`; an unhealthy gateway answers 503 and the same fields."""
     from meshguard_api.api.system.get_health import _get_kwargs
 
-    return Operation(_get_kwargs(), _read_health, credential=None, repeatable=False)
+    return Operation("health", _get_kwargs(), _read_health, credential=None, repeatable=False)
 
 
 def _read_health(response: httpx.Response) -> Health:

@@ -33,6 +33,7 @@ from meshguard.operations import (
     made_by_gateway,
     retry_after,
 )
+from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -190,15 +191,18 @@ class SyncTransport(Transport[httpx.Client]):
         Raises:
             MeshGuardError: The operation failed; its subclass says how.
         """
-        try:
-            return operation.read(self._exchange(operation))
-        except MeshGuardError as error:
-            return operation.recover(error)
+        with observe(operation, self.config) as seen:
+            try:
+                return seen.resulted(operation.read(self._exchange(operation, seen)))
+            except MeshGuardError as error:
+                seen.failed(error)
+                return seen.resulted(operation.recover(error))
 
     @contextlib.contextmanager
     def stream(self, operation: Operation[httpx.Response]) -> Iterator[httpx.Response]:
         """Send an operation and leave the body of its answer to be read piece by piece."""
-        response = self._exchange(operation, stream=True)
+        with observe(operation, self.config) as seen:
+            response = self._exchange(operation, seen, stream=True)
         try:
             try:
                 answer = operation.read(response)
@@ -223,10 +227,13 @@ class SyncTransport(Transport[httpx.Client]):
         if self._owned:
             self._http.close()
 
-    def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
+    def _exchange(
+        self, operation: Operation[Any], seen: Observation, *, stream: bool = False
+    ) -> httpx.Response:
         identity = self.identity(operation.credential)
         deadline = self._clock() + self.config.timeout
         request = self._build(operation, deadline)
+        seen.sending(request)
         outcome = self._try(request, identity, stream)
         if _is_worth_repeating(outcome, operation):
             first = [outcome]
@@ -240,7 +247,9 @@ class SyncTransport(Transport[httpx.Client]):
             from tenacity import Retrying
 
             outcome = Retrying(**self._rules(operation, deadline))(attempt)
-        return _arrived(outcome)
+        response = _arrived(outcome)
+        seen.answered(response)
+        return response
 
     def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
         try:
@@ -261,15 +270,18 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
         Raises:
             MeshGuardError: The operation failed; its subclass says how.
         """
-        try:
-            return operation.read(await self._exchange(operation))
-        except MeshGuardError as error:
-            return operation.recover(error)
+        with observe(operation, self.config) as seen:
+            try:
+                return seen.resulted(operation.read(await self._exchange(operation, seen)))
+            except MeshGuardError as error:
+                seen.failed(error)
+                return seen.resulted(operation.recover(error))
 
     @contextlib.asynccontextmanager
     async def stream(self, operation: Operation[httpx.Response]) -> AsyncIterator[httpx.Response]:
         """Send an operation and leave the body of its answer to be read piece by piece."""
-        response = await self._exchange(operation, stream=True)
+        with observe(operation, self.config) as seen:
+            response = await self._exchange(operation, seen, stream=True)
         try:
             try:
                 answer = operation.read(response)
@@ -294,10 +306,13 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
         if self._owned:
             await self._http.aclose()
 
-    async def _exchange(self, operation: Operation[Any], *, stream: bool = False) -> httpx.Response:
+    async def _exchange(
+        self, operation: Operation[Any], seen: Observation, *, stream: bool = False
+    ) -> httpx.Response:
         identity = self.identity(operation.credential)
         deadline = self._clock() + self.config.timeout
         request = self._build(operation, deadline)
+        seen.sending(request)
         outcome = await self._try(request, identity, stream)
         if _is_worth_repeating(outcome, operation):
             first = [outcome]
@@ -311,7 +326,9 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
             from tenacity import AsyncRetrying
 
             outcome = await AsyncRetrying(**self._rules(operation, deadline))(attempt)
-        return _arrived(outcome)
+        response = _arrived(outcome)
+        seen.answered(response)
+        return response
 
     async def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import multiprocessing
 import secrets
 import socket
@@ -24,7 +23,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from meshguard import __version__
-from meshguard.gateway import Settings, SettingsError, load_settings
+from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
 
 if TYPE_CHECKING:
@@ -35,12 +34,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _START_TIMEOUT = 60.0  # seconds
 _BACKLOG = 2048  # connections that wait in the system's queue
 _HEAD_BUFFER = 131_072  # bytes; the gateway itself refuses a head of more than half of it
-_LOGGING: dict[str, Any] = {
-    "handlers": {
-        "console": {"formatter": "generic", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
-        "access": {"formatter": "access", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"},
-    }
-}
 
 
 @app.command()
@@ -77,6 +70,7 @@ def serve(  # noqa: PLR0917 - typer calls it
         None, "--metrics/--no-metrics", help="Whether to serve /metrics."
     ),
     log_level: str | None = typer.Option(None, help="debug, info, warning or error."),
+    log_format: str | None = typer.Option(None, help="text, or json: one object a line.  [default: text]"),
     dev: bool = typer.Option(
         False, "--dev", help="Make secrets and an agent for this run; listen on loopback alone."
     ),
@@ -154,7 +148,7 @@ def _run(settings: Settings, *, dev: bool) -> None:
             header_read_timeout=int(settings.request_timeout * 1000), max_buffer_size=_HEAD_BUFFER
         ),
         log_level=LogLevels.error,
-        log_dictconfig=_LOGGING,
+        log_dictconfig=logs.of_server(settings),
     )
     announcer = threading.Thread(target=_announce, args=(settings,), kwargs={"dev": dev}, daemon=True)
     server.on_startup(announcer.start)
@@ -163,11 +157,7 @@ def _run(settings: Settings, *, dev: bool) -> None:
 
 def _load(settings: Settings) -> ASGIApp:
     """Return the application, in the process that serves it."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for library in ("alembic", "httpx", "httpcore", "watchfiles"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    logs.set_up(settings)
     return gateway(settings)
 
 

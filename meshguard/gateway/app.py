@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from starlette.middleware.cors import CORSMiddleware
 
-from meshguard.gateway import agents, audit_operations, decisions, policies, system
+from meshguard.gateway import agents, audit_operations, decisions, policies, system, telemetry
 from meshguard.gateway.gateway import Gateway, StartError
 from meshguard.gateway.http import (
     NO_WEBSOCKETS,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from meshguard.gateway.clock import Clock
     from meshguard.gateway.contract import Operation
     from meshguard.gateway.settings import Settings
+    from meshguard.gateway.telemetry import Exchange
 
 _log = logging.getLogger("meshguard.gateway")
 
@@ -109,7 +110,8 @@ class _Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._respond(scope, receive, send)
+            with telemetry.serving(scope) as exchange:
+                await self._respond(scope, receive, exchange.watching(send), exchange)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
@@ -128,12 +130,12 @@ class _Application:
         await self._gateway.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         started = time.perf_counter()
-        trace_id = new_id()
+        trace_id = exchange.trace_id = new_id()
         try:
-            trace_id = _given_trace_id(scope) or trace_id
-            answer = await self._answer(scope, receive, trace_id)
+            trace_id = exchange.trace_id = _given_trace_id(scope) or trace_id
+            answer = await self._answer(scope, receive, trace_id, exchange)
         except ClientGone:
             # Nobody reads this, unless the body was no HTTP.
             problem = invalid(Detail("", "the body breaks off"))
@@ -148,14 +150,16 @@ class _Application:
         if self._gateway.metrics:
             self._gateway.metrics.duration.observe(time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, trace_id: str) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, trace_id: str, exchange: Exchange) -> Answer:
         if not self._is_started:
             raise Problem(503, "The gateway is starting or stopping; try again in a second.")
         check_head(scope)
         operation, path = self._router.find(scope["method"], _raw_path(scope))
+        exchange.route = operation.template
         timeout = self._gateway.settings.request_timeout
         request = Request(scope, receive, trace_id, operation, path, timeout=timeout)
         self._authenticate(operation, request)
+        exchange.agent_id = request.agent.record.id if request.agent else None
         read_parameters(request, open_query=operation.template == "/proxy/{path}")
         return await HANDLERS[operation.id](self._gateway, request)
 

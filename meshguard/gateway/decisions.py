@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshguard_api import models
 from meshguard_api.types import UNSET
 
+from meshguard.gateway import telemetry
 from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
@@ -144,6 +145,7 @@ class Decisions:
         for verdict in verdicts:
             verdict.row["status"] = status
         await self._writer.record([verdict.row for verdict in verdicts])
+        telemetry.decided(verdicts)
         if self._metrics:
             for verdict in verdicts:
                 self._metrics.count_decision(verdict.word, verdict.decision.errors)
@@ -169,9 +171,10 @@ def _asked(body: dict[str, Any]) -> Asked:
 async def check_action(gateway: Gateway, request: Request) -> Response:
     """Operation `check_action`."""
     question = question_of(request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource"))
-    verdicts = await gateway.decisions.ask(request.caller, [Asked(question)], request.trace_id)
-    verdict = verdicts[0]
-    await gateway.decisions.record(verdicts, 200 if verdict.allowed else 403)
+    with telemetry.deciding(question.action):
+        verdicts = await gateway.decisions.ask(request.caller, [Asked(question)], request.trace_id)
+        verdict = verdicts[0]
+        await gateway.decisions.record(verdicts, 200 if verdict.allowed else 403)
     if not verdict.allowed:
         return denial(verdict)
     return json_response(_wire(verdict, gateway.settings.mode), headers=decision_headers(verdict))
@@ -180,8 +183,9 @@ async def check_action(gateway: Gateway, request: Request) -> Response:
 async def evaluate(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate`."""
     asked = _asked(await request.json())
-    verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
-    await gateway.decisions.record(verdicts, 200)
+    with telemetry.deciding(asked.question.action):
+        verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
+        await gateway.decisions.record(verdicts, 200)
     verdict = verdicts[0]
     return json_response(_wire(verdict, gateway.settings.mode), headers=decision_headers(verdict))
 
@@ -189,8 +193,9 @@ async def evaluate(gateway: Gateway, request: Request) -> Response:
 async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate_batch`."""
     asked = [_asked(body) for body in (await request.json())["requests"]]
-    verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
-    await gateway.decisions.record(verdicts, 200)
+    with telemetry.deciding():
+        verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
+        await gateway.decisions.record(verdicts, 200)
     decisions = [_wire(verdict, gateway.settings.mode) for verdict in verdicts]
     agent_id = (("X-MeshGuard-Agent-Id", request.caller.record.id),)
     return json_response({"decisions": decisions}, headers=(*agent_id, *NO_STORE))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from meshguard.gateway import telemetry
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
 from meshguard.gateway.http import ClientGone, Request, Response, header, too_slow
 from meshguard.gateway.ids import random_hex
@@ -83,15 +84,12 @@ async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
     length = _declared_length(request)
     if length is not None and length > gateway.settings.proxy_max_body:
         raise _too_large(gateway.settings)
-    verdicts = await gateway.decisions.ask(
-        request.caller,
-        _questions(gateway.settings.proxy_action, request, path),
-        request.trace_id,
-        method=request.scope["method"],
-        path=f"/{path}",
-    )
-    refused = next((verdict for verdict in verdicts if not verdict.allowed), None)
-    await gateway.decisions.record(verdicts, 403 if refused else None)
+    asked = _questions(gateway.settings.proxy_action, request, path)
+    about = {"method": request.scope["method"], "path": f"/{path}"}
+    with telemetry.deciding(asked[0].question.action):
+        verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id, **about)
+        refused = next((verdict for verdict in verdicts if not verdict.allowed), None)
+        await gateway.decisions.record(verdicts, 403 if refused else None)
     if refused:
         answer = denial(refused)
         return Response(403, headers=answer.headers) if request.scope["method"] == "HEAD" else answer
@@ -101,12 +99,14 @@ async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
 
 
 def _questions(setting: str, request: Request, path: str) -> list[Asked]:
-    """Return what has to be allowed: the declared action, the derived one, or both."""
-    derived = f"{_VERBS[request.scope['method']]}:{path}"
-    declared = request.headers.get("X-MeshGuard-Action", derived)
-    actions = {"declared": [declared], "derived": [derived], "both": [declared, derived]}[setting]
-    resource = request.headers.get("X-MeshGuard-Resource", f"/{path}")
-    return [Asked(question_of(action, resource)) for action in dict.fromkeys(actions)]
+    """Return what has to be allowed: what the agent declares, what follows from its request, or both."""
+    derived = (f"{_VERBS[request.scope['method']]}:{path}", f"/{path}")
+    declared = (
+        request.headers.get("X-MeshGuard-Action", derived[0]),
+        request.headers.get("X-MeshGuard-Resource", derived[1]),
+    )
+    asked = {"declared": [declared], "derived": [derived], "both": [declared, derived]}[setting]
+    return [Asked(question_of(action, resource)) for action, resource in dict.fromkeys(asked)]
 
 
 def _declared_length(request: Request) -> int | None:
@@ -204,6 +204,11 @@ class Forwarding:
             Problem: 413, 502, 504.
             ClientGone: The client closed the connection; the upstream call is cancelled.
         """
+        with telemetry.forwarding(self._outgoing) as span:
+            await self._send()
+            telemetry.forwarded(span, self._response.status_code)
+
+    async def _send(self) -> None:
         try:
             async with _watched(self._request.receive, self._body_read), self._deadline:
                 self._start_clock()

@@ -142,8 +142,9 @@ class Settings(DatabaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias=_names("LOG_LEVEL")
     )
+    log_format: Literal["text", "json"] = Field("text", validation_alias=_names("LOG_FORMAT"))
 
-    @field_validator("mode", "proxy_action", "log_level", mode="before")
+    @field_validator("mode", "proxy_action", "log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

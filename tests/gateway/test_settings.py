@@ -153,6 +153,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "CORS_ORIGIN": "https://x",
         "METRICS_ENABLED": "true",
         "LOG_LEVEL": "DEBUG",
+        "LOG_FORMAT": "JSON",
     }
     assert sorted(values) == sorted(NAMES)
     defaults = load_settings(jwt_secret=f"{SECRET}0", admin_token=f"{ADMIN_TOKEN}0")
