@@ -15,11 +15,13 @@ from meshguard.cli import missing
 _MODULES = {
     "audit": "meshguard.cli.audit",
     "backup": "meshguard.cli.backup",
+    "contract": "meshguard.cli.contract",
     "db": "meshguard.cli.db",
     "policy": "meshguard.cli.policy",
     "restore": "meshguard.cli.restore",
     "serve": "meshguard.cli.serve",
 }
+_EXTRAS = {"contract": "contract"}  # where it is not "gateway"
 
 
 class _Commands(TyperGroup):
@@ -40,7 +42,8 @@ def _load(name: str) -> Any:
     try:
         module = importlib.import_module(_MODULES[name])
     except ModuleNotFoundError as error:
-        advice = missing(error, f"`meshguard {name}` needs more packages: pip install 'meshguard[gateway]'")
+        extra = _EXTRAS.get(name, "gateway")
+        advice = missing(error, f"`meshguard {name}` needs more packages: pip install 'meshguard[{extra}]'")
         typer.echo(advice, err=True)
         raise typer.Exit(1) from None
     return typer.main.get_command(module.app)

@@ -1,36 +1,28 @@
 """The gateway under schemathesis: every operation, all checks, from the ASGI app with its real store.
 
-Positive and negative data are made from the contract. Hooks leave out the few cases about which a schema
-can't say whether they are valid, and say why. One check is off for `get_agent`: "use after free" takes a
-DELETE for the end of a resource, but a revoked agent's record stays.
+What schemathesis has to know of the contract is said in `meshguard.contract.made_up`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis.config import SchemathesisConfig
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from meshguard.contract.made_up import contract_schema
 from meshguard.gateway import app
-from meshguard.policy import PolicyLoadError, load_policy
-from tests.environments import ROOT
 from tests.support import ADMIN_TOKEN, gateway_settings, lifespan, running_app
 
 EXAMPLES = 100
 SEQUENCES = 50
-POLICY_OPERATIONS = {"apply_policy", "test_policies"}
-HUGE = 20_000  # characters; the loader limits how many keys and values a YAML text has, a schema can't
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 POLICY = "{name: everything, rules: [{name: everything, effect: allow, actions: ['*']}]}"
 
@@ -60,64 +52,19 @@ class Gateway:
             self._is_started = True
         await self._application(scope, receive, send)
 
+    def credential(self, scheme: str) -> dict[str, str]:
+        if scheme == "adminToken":
+            return {"X-Admin-Token": ADMIN_TOKEN}
+        return {"Authorization": f"Bearer {self.token}"}
+
 
 gateway = Gateway()
-KEPT_AFTER_DELETE = {
-    "include-operation-id": "get_agent",
-    "checks": {"use_after_free": {"enabled": False}},
-}
-contract = schemathesis.openapi.from_path(
-    ROOT / "openapi.yaml", config=SchemathesisConfig.from_dict({"operations": [KEPT_AFTER_DELETE]})
-)
+contract = contract_schema(gateway.credential)
 contract.app = gateway
-
-
-@contract.auth()
-class Credentials:
-    """The credential that the operation declares."""
-
-    def get(self, case: Any, _: schemathesis.AuthContext) -> dict[str, str]:
-        security = case.operation.definition.raw.get("security", [])
-        if {"adminToken": []} in security:
-            return {"X-Admin-Token": ADMIN_TOKEN}
-        return {"Authorization": f"Bearer {gateway.token}"} if security else {}
-
-    def set(self, case: Any, data: dict[str, str], _: schemathesis.AuthContext) -> None:
-        case.headers.update(data)
 
 
 async def upstream(_: Request) -> JSONResponse:
     return JSONResponse({"upstream": True})
-
-
-@contract.hook
-def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> bool:
-    """Leave out paths that are percent-encoded twice: what they decode to says whether they are refused."""
-    return not re.search("%[0-9A-Fa-f]{2}", str((path_parameters or {}).get("path")))
-
-
-@contract.hook
-def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
-    """Leave out policies of which a schema can't say whether they are valid.
-
-    Such as rules that share a name, or a time window that is empty; and YAML that is no object, which
-    `validate_policy` answers with 200. That schema and loader agree on the rest is tested with the loader.
-    """
-    operation = case.operation.definition.raw["operationId"]
-    if operation == "validate_policy":
-        return case.media_type != "application/yaml" or isinstance(case.body, dict)
-    if operation not in POLICY_OPERATIONS or case.meta.generation.mode.is_negative:
-        return True
-    policy = case.body if operation == "apply_policy" else case.body.get("candidate")
-    return policy is None or (loads(policy) and len(repr(policy)) < HUGE)
-
-
-def loads(policy: Any) -> bool:
-    try:
-        load_policy(policy)
-    except PolicyLoadError:
-        return False
-    return True
 
 
 @contextmanager

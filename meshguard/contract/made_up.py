@@ -1,0 +1,255 @@
+"""Requests made up from the schema: schemathesis, all its checks, and what it has to know of this contract.
+
+Hooks leave out the few requests about which a schema can't say whether they are valid, and say why. One
+check is off for `get_agent`: "use after free" takes a DELETE for the end of a resource, but a revoked agent's
+record stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from meshguard.contract.document import location
+from meshguard.contract.exchange import without_secrets
+from meshguard.contract.report import Finding, Verdict
+from meshguard.contract.subject import BAD_REQUEST
+from meshguard.policy import PolicyLoadError, load_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from meshguard.contract.report import Report
+    from meshguard.contract.subject import Subject
+
+_POLICY_OPERATIONS = {"apply_policy", "test_policies"}
+_HUGE = 20_000  # characters; the loader limits how many keys and values a YAML text has, a schema can't
+_USES = 300  # requests with one agent's token
+_SHOWN = 2_000  # characters of a body that are shown
+_RULES = {
+    "not_a_server_error": "No request makes the gateway fail.",
+    "status_code_conformance": "Each answer has a status that the operation declares.",
+    "content_type_conformance": "Each answer has a content type that the operation declares.",
+    "response_headers_conformance": "Each answer has the headers that its response declares.",
+    "response_schema_conformance": "Each body fits the schema of its response.",
+    "negative_data_rejection": "What the schema of the request rules out is refused.",
+    "positive_data_acceptance": "What the schema of the request allows is taken.",
+    "missing_required_header": "A request without a required header is refused.",
+    "unsupported_method": "A method that a path has not is answered with 405.",
+    "ignored_auth": "An operation answers with its credential alone.",
+    "use_after_free": "What was deleted is gone.",
+    "ensure_resource_availability": "What was made is there.",
+}
+_KEPT_AFTER_DELETE = {
+    "include-operation-id": "get_agent",
+    "checks": {"use_after_free": {"enabled": False}},
+}
+
+
+def contract_schema(headers_for: Callable[[str], Mapping[str, str]], **config: Any) -> Any:
+    """Return the contract as a schema of schemathesis, with the hooks that it needs.
+
+    Args:
+        headers_for: Gives the headers of a credential, `agentToken` or `adminToken`.
+        **config: Further configuration of schemathesis, such as `{"base-url": ...}`.
+
+    Returns:
+        The schema: parametrize a test with it, give it an `app`, or run the engine on it.
+    """
+    settings = SchemathesisConfig.from_dict({"operations": [_KEPT_AFTER_DELETE], **config})
+    schema = schemathesis.openapi.from_path(location(), config=settings)
+    schema.auth(refresh_interval=None)(_credentials(headers_for))
+    schema.hook(filter_path_parameters)
+    schema.hook(filter_case)
+    return schema
+
+
+def _credentials(headers_for: Callable[[str], Mapping[str, str]]) -> type:
+    class Credentials:
+        """The credential that the operation declares."""
+
+        def get(self, case: Any, _: schemathesis.AuthContext) -> Mapping[str, str]:
+            options = case.operation.definition.raw.get("security", [])
+            return {
+                name: text for option in options for name, text in headers_for(next(iter(option))).items()
+            }
+
+        def set(self, case: Any, data: Mapping[str, str], _: schemathesis.AuthContext) -> None:
+            case.headers.update(data)
+
+    return Credentials
+
+
+def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[str, Any] | None) -> bool:
+    """Leave out paths that are percent-encoded twice: what they decode to says whether they are refused."""
+    return not re.search("%[0-9A-Fa-f]{2}", str((path_parameters or {}).get("path")))
+
+
+def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
+    """Leave out policies of which a schema can't say whether they are valid.
+
+    Such as rules that share a name, or a time window that is empty; and YAML that is no object, which
+    `validate_policy` answers with 200. That schema and loader agree on the rest is tested with the loader.
+    """
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "validate_policy":
+        return case.media_type != "application/yaml" or isinstance(case.body, dict)
+    if operation not in _POLICY_OPERATIONS or case.meta.generation.mode.is_negative:
+        return True
+    policy = case.body if operation == "apply_policy" else case.body.get("candidate")
+    return policy is None or (_loads(policy) and len(repr(policy)) < _HUGE)
+
+
+def _loads(policy: Any) -> bool:
+    try:
+        load_policy(policy)
+    except PolicyLoadError:
+        return False
+    return True
+
+
+class _Guard:
+    """Credentials for made-up requests; keeps them from what was there before, and remembers what they made.
+
+    Each agent asks a few hundred times only, since a gateway limits how often an agent may ask.
+    """
+
+    def __init__(self, gateway: Subject) -> None:
+        self._gateway = gateway
+        self._token = ""
+        self._uses = _USES
+        self._kept = {
+            "agentId": _names(gateway, "/admin/agents", "agents", "id"),
+            "name": _names(gateway, "/admin/policies", "policies", "name"),
+        }
+
+    def credential(self, scheme: str) -> dict[str, str]:
+        if scheme == "adminToken":
+            return {"X-Admin-Token": self._gateway.admin_token}
+        self._uses += 1
+        if self._uses > _USES:
+            self._token = self._gateway.new_agent(name=f"{self._gateway.prefix}-made-up").token
+            self._uses = 0
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def before_call(self, _: schemathesis.HookContext, case: Any, __: dict[str, Any]) -> None:
+        """Turn changes away from what was there before, and keep new policies from applying to anybody."""
+        for name, kept in self._kept.items():
+            if case.method != "GET" and (case.path_parameters or {}).get(name) in kept:
+                case.path_parameters[name] = f"{self._gateway.prefix}-none"
+        if case.operation.definition.raw["operationId"] == "apply_policy" and isinstance(case.body, dict):
+            if not _is_negative(case):
+                case.body["appliesTo"] = {"tags": [f"{self._gateway.prefix}-nobody"]}
+            if case.path_parameters:
+                self._gateway.remember_policy(quote(str(case.path_parameters.get("name")), safe=""))
+
+    def after_call(self, _: schemathesis.HookContext, case: Any, response: Any) -> None:
+        """Remember the agents that were made."""
+        self._gateway.requests += 1
+        operation = case.operation.definition.raw["operationId"]
+        if operation == "create_agent" and response.status_code < BAD_REQUEST:
+            found = _json(response.content)
+            if isinstance(found, dict) and isinstance(found.get("id"), str):
+                self._gateway.remember_agent(quote(found["id"], safe=""))
+
+
+def _is_negative(case: Any) -> bool:
+    return case.meta is not None and case.meta.generation.mode.is_negative
+
+
+def _names(gateway: Subject, path: str, field: str, name: str) -> set[str]:
+    found = _json(gateway.admin("GET", path).body)
+    items = found.get(field) if isinstance(found, dict) else None
+    return {str(item.get(name)) for item in items or () if isinstance(item, dict)}
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def try_made_up(
+    gateway: Subject, report: Report, examples: int, progress: Callable[[str], None]
+) -> Iterator[Finding]:
+    """Send made-up requests to every operation, and sequences of them along the links.
+
+    Args:
+        gateway: Where to.
+        report: Is told how many operations there were.
+        examples: How many requests for each operation.
+        progress: Is told what is being tested.
+
+    Yields:
+        What is wrong; one finding for each operation and kind of fault.
+    """
+    guard = _Guard(gateway)
+    generation = {"max-examples": examples, "mode": "all", "database": "none"}
+    schema = contract_schema(
+        guard.credential,
+        **{"base-url": gateway.url, "rate-limit": "auto", "generation": generation, "request-timeout": 60},
+    )
+    schema.hook(guard.before_call)
+    schema.hook(guard.after_call)
+    seen: set[tuple[str, str]] = set()
+    labels: set[str] = set()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            labels.add(event.label or "")
+            progress(f"made-up requests, {event.phase.value}: {event.label or ''}")
+            yield from _new(_failures(schema, event.recorder), seen)
+        elif isinstance(event, events.NonFatalError | events.FatalError):
+            yield from _new(_failed(event), seen)
+    report.operations = len(labels & {operation.label for operation in _operations(schema)})
+
+
+def _new(findings: Iterable[Finding], seen: set[tuple[str, str]]) -> Iterator[Finding]:
+    for finding in findings:
+        if (finding.name, finding.reference) not in seen:
+            seen.add((finding.name, finding.reference))
+            yield finding
+
+
+def _operations(schema: Any) -> Iterator[Any]:
+    return (result.ok() for result in schema.get_all_operations())
+
+
+def _failures(schema: Any, recorder: Any) -> Iterator[Finding]:
+    ids = {operation.label: operation.definition.raw["operationId"] for operation in _operations(schema)}
+    for case_id, checks in recorder.checks.items():
+        for check in checks:
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                shown = recorder.interactions.get(failure.case_id or case_id)
+                yield Finding(
+                    f"{check.name}: {failure.operation}: {failure.title}",
+                    Verdict.BROKEN,
+                    _RULES.get(check.name, failure.title),
+                    str(ids.get(failure.operation, failure.operation)),
+                    failure.message or failure.title,
+                    without_secrets(check.failure_info.code_sample),
+                    _came(shown.response if shown else None),
+                )
+
+
+def _came(response: Any) -> str:
+    if response is None:
+        return ""
+    lines = [f"{name}: {', '.join(values)}" for name, values in response.headers.items()]
+    text = (response.content or b"").decode("utf-8", "backslashreplace")[:_SHOWN]
+    return without_secrets("\n".join([str(response.status_code), *lines, "", text]).rstrip())
+
+
+def _failed(event: Any) -> Iterator[Finding]:
+    error = event.value if isinstance(event, events.NonFatalError) else event.exception
+    where = getattr(event, "label", None) or "the whole"
+    name = f"no answer: {where}: {type(error).__name__}"
+    wrong = without_secrets(str(error).partition("\n")[0]) or type(error).__name__
+    yield Finding(name, Verdict.BROKEN, "Every request is answered.", where, wrong)
