@@ -132,8 +132,16 @@ def _free_port(settings: Settings) -> int:
 
 
 def _run(settings: Settings, *, dev: bool) -> None:
+    server = make_server(settings)
+    announcer = threading.Thread(target=_announce, args=(settings,), kwargs={"dev": dev}, daemon=True)
+    server.on_startup(announcer.start)
+    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+
+
+def make_server(settings: Settings) -> Any:
+    """Return the server, with its limits, that is still to be told what to serve."""
     multiprocessing.set_start_method("spawn", force=True)
-    server = Granian(
+    return Granian(
         "meshguard.gateway",
         address=settings.host,
         port=settings.port,
@@ -150,9 +158,6 @@ def _run(settings: Settings, *, dev: bool) -> None:
         log_level=LogLevels.error,
         log_dictconfig=logs.of_server(settings),
     )
-    announcer = threading.Thread(target=_announce, args=(settings,), kwargs={"dev": dev}, daemon=True)
-    server.on_startup(announcer.start)
-    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
 
 
 def _load(settings: Settings) -> ASGIApp:

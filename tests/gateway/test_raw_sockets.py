@@ -413,3 +413,69 @@ def test_nothing_of_all_this_leaves_a_traceback(open_door: Callable[..., Door]) 
     assert "Traceback" not in log
     assert "can't be reached" in log
     assert door.authorization.removeprefix("Bearer ") not in log
+
+
+class Stage(Recorder):
+    """An upstream that sends an answer piece by piece, each when it is told, and then closes."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = pieces
+        self.cues = [threading.Event() for _ in (*pieces, b"")]
+        self.left = threading.Event()
+        super().__init__()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            threading.Thread(target=self._watch, args=(connection,), daemon=True).start()
+            for cue, piece in zip(self.cues, (*self.pieces, b""), strict=True):
+                cue.wait(10)
+                connection.sendall(piece)
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def _watch(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.recv(1)
+        self.left.set()
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+EVENTS = [CHUNKED + b"7\r\ndata: 0\r\n", b"7\r\ndata: 1\r\n"]
+
+
+def received_until(connection: socket.socket, expected: bytes) -> bytes:
+    received = b""
+    while expected not in received:
+        received += connection.recv(1_000)
+    return received
+
+
+def test_events_arrive_as_they_are_sent_and_a_break_is_passed_on_without_a_traceback(
+    open_door: Callable[..., Door],
+) -> None:
+    with closing(Stage(*EVENTS)) as stage:
+        door = open_door(PROXY_TARGET=stage.url, LOG_LEVEL="debug")
+        with door.connect(door.request("GET /proxy/x HTTP/1.1")) as connection:
+            for number in range(2):
+                stage.cues[number].set()
+                assert b"data: %d" % (number + 1) not in received_until(connection, b"data: %d" % number)
+            stage.cues[2].set()
+            assert b"0\r\n\r\n" not in read_all(connection)
+        os.kill(door.process.pid, signal.SIGTERM)
+        log = door.process.communicate(timeout=20)[1]
+    assert "broke off (RemoteProtocolError)" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_client_that_leaves_ends_the_upstream_call(open_door: Callable[..., Door], begun: bool) -> None:
+    with closing(Stage(*EVENTS)) as stage:
+        door = open_door(PROXY_TARGET=stage.url)
+        with door.connect(door.request("GET /proxy/x HTTP/1.1")) as connection:
+            if begun:
+                stage.cues[0].set()
+                received_until(connection, b"data: 0")
+            else:
+                assert httpx.get(f"{door.url}/health").status_code == 200
+            assert not stage.left.is_set()
+        assert stage.left.wait(5)

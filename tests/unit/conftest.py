@@ -101,7 +101,7 @@ class Gateway:
 def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GATEWAY_URL", "AGENT_TOKEN", "ADMIN_TOKEN"):
         monkeypatch.delenv(f"MESHGUARD_{name}", raising=False)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
