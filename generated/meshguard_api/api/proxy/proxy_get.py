@@ -131,7 +131,9 @@ def sync_detailed(
     Bodies
     stream both ways. The query is forwarded as it is. Without an upstream the gateway answers 502.
 
-    The resource evaluated is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    A gateway
+    that derives the action from method and path derives the resource from the path too.
 
     Args:
         path (str):
@@ -184,7 +186,9 @@ def sync(
     Bodies
     stream both ways. The query is forwarded as it is. Without an upstream the gateway answers 502.
 
-    The resource evaluated is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    A gateway
+    that derives the action from method and path derives the resource from the path too.
 
     Args:
         path (str):
@@ -232,7 +236,9 @@ async def asyncio_detailed(
     Bodies
     stream both ways. The query is forwarded as it is. Without an upstream the gateway answers 502.
 
-    The resource evaluated is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    A gateway
+    that derives the action from method and path derives the resource from the path too.
 
     Args:
         path (str):
@@ -283,7 +289,9 @@ async def asyncio(
     Bodies
     stream both ways. The query is forwarded as it is. Without an upstream the gateway answers 502.
 
-    The resource evaluated is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
+    A gateway
+    that derives the action from method and path derives the resource from the path too.
 
     Args:
         path (str):
