@@ -165,9 +165,9 @@ class _Guard:
         for name, kept in self._kept.items():
             if case.method != "GET" and (case.path_parameters or {}).get(name) in kept:
                 case.path_parameters[name] = f"{self._gateway.prefix}-none"
-        if case.operation.definition.raw["operationId"] == "apply_policy" and isinstance(case.body, dict):
-            if not _is_negative(case):
-                case.body["appliesTo"] = {"tags": [f"{self._gateway.prefix}-nobody"]}
+        is_policy = case.operation.definition.raw["operationId"] == "apply_policy"
+        if is_policy and isinstance(case.body, dict) and not _is_negative(case):
+            case.body["appliesTo"] = {"tags": [f"{self._gateway.prefix}-nobody"]}
 
     def _remember(self, case: Any, response: Any) -> None:
         """Remember the agents that were made."""
