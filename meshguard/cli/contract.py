@@ -26,7 +26,7 @@ UNUSABLE = 2
 
 
 @app.command()
-def contract(
+def contract(  # noqa: PLR0917 - typer calls it
     url: Annotated[
         str, typer.Argument(envvar="MESHGUARD_GATEWAY_URL", help="The gateway.")
     ] = "http://127.0.0.1:3100",
@@ -40,6 +40,9 @@ def contract(
         float, typer.Option(min=0, max=60, help="Seconds until a change holds, behind a load balancer.")
     ] = 0.0,
     only: Annotated[str, typer.Option(help="Only the sentences with this text, no made-up requests.")] = "",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the boundary values of each parameter and field.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Test whether a running gateway keeps the contract.
@@ -52,7 +55,13 @@ def contract(
     try:
         with _progress() as progress:
             report = examine(
-                url, admin_token.strip(), examples=examples, settle=settle, only=only, progress=progress
+                url,
+                admin_token.strip(),
+                examples=examples,
+                settle=settle,
+                only=only,
+                quick=quick,
+                progress=progress,
             )
     except UnusableError as error:
         _quit(str(error))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
+from schemathesis.hooks import unregister
 
 from meshguard.contract.document import location
 from meshguard.contract.exchange import without_secrets
@@ -46,6 +48,7 @@ _RULES = {
     "use_after_free": "What was deleted is gone.",
     "ensure_resource_availability": "What was made is there.",
 }
+_CONFIG = {"rate-limit": "auto", "request-timeout": 60, "suppress-health-check": ["all"]}
 _KEPT_AFTER_DELETE = {
     "include-operation-id": "get_agent",
     "checks": {"use_after_free": {"enabled": False}},
@@ -138,25 +141,43 @@ class _Guard:
             self._uses = 0
         return {"Authorization": f"Bearer {self._token}"}
 
-    def before_call(self, _: schemathesis.HookContext, case: Any, __: dict[str, Any]) -> None:
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Be asked before each request, and told after it; such hooks are for all schemas of the process."""
+
+        def before_call(_: schemathesis.HookContext, case: Any, __: dict[str, Any]) -> None:
+            self._confine(case)
+
+        def after_call(_: schemathesis.HookContext, case: Any, response: Any) -> None:
+            self._remember(case, response)
+
+        hooks = (before_call, after_call)
+        try:
+            for hook in hooks:
+                schemathesis.hook(hook)
+            yield
+        finally:
+            for hook in hooks:
+                unregister(hook)
+
+    def _confine(self, case: Any) -> None:
         """Turn changes away from what was there before, and keep new policies from applying to anybody."""
         for name, kept in self._kept.items():
             if case.method != "GET" and (case.path_parameters or {}).get(name) in kept:
                 case.path_parameters[name] = f"{self._gateway.prefix}-none"
-        if case.operation.definition.raw["operationId"] == "apply_policy" and isinstance(case.body, dict):
-            if not _is_negative(case):
-                case.body["appliesTo"] = {"tags": [f"{self._gateway.prefix}-nobody"]}
-            if case.path_parameters:
-                self._gateway.remember_policy(quote(str(case.path_parameters.get("name")), safe=""))
+        is_policy = case.operation.definition.raw["operationId"] == "apply_policy"
+        if is_policy and isinstance(case.body, dict) and not _is_negative(case):
+            case.body["appliesTo"] = {"tags": [f"{self._gateway.prefix}-nobody"]}
 
-    def after_call(self, _: schemathesis.HookContext, case: Any, response: Any) -> None:
+    def _remember(self, case: Any, response: Any) -> None:
         """Remember the agents that were made."""
         self._gateway.requests += 1
         operation = case.operation.definition.raw["operationId"]
-        if operation == "create_agent" and response.status_code < BAD_REQUEST:
-            found = _json(response.content)
-            if isinstance(found, dict) and isinstance(found.get("id"), str):
-                self._gateway.remember_agent(quote(found["id"], safe=""))
+        found = _json(response.content) if response.status_code < BAD_REQUEST else None
+        if operation == "create_agent" and isinstance(found, dict):
+            self._gateway.remember_agent(quote(str(found.get("id")), safe=""))
+        elif operation == "apply_policy" and isinstance(found, dict):
+            self._gateway.remember_policy(quote(str(found.get("name")), safe=""))
 
 
 def _is_negative(case: Any) -> bool:
@@ -177,7 +198,7 @@ def _json(body: bytes) -> Any:
 
 
 def try_made_up(
-    gateway: Subject, report: Report, examples: int, progress: Callable[[str], None]
+    gateway: Subject, report: Report, examples: int, progress: Callable[[str], None], *, quick: bool
 ) -> Iterator[Finding]:
     """Send made-up requests to every operation, and sequences of them along the links.
 
@@ -186,6 +207,7 @@ def try_made_up(
         report: Is told how many operations there were.
         examples: How many requests for each operation.
         progress: Is told what is being tested.
+        quick: Whether to leave out the boundary values of each parameter and field.
 
     Yields:
         What is wrong; one finding for each operation and kind of fault.
@@ -194,10 +216,14 @@ def try_made_up(
     generation = {"max-examples": examples, "mode": "all", "database": "none"}
     schema = contract_schema(
         guard.credential,
-        **{"base-url": gateway.url, "rate-limit": "auto", "generation": generation, "request-timeout": 60},
+        **_CONFIG | {"phases": {"coverage": {"enabled": not quick}}},
+        **{"base-url": gateway.url, "generation": generation},
     )
-    schema.hook(guard.before_call)
-    schema.hook(guard.after_call)
+    with guard.watching():
+        yield from _tried(schema, report, progress)
+
+
+def _tried(schema: Any, report: Report, progress: Callable[[str], None]) -> Iterator[Finding]:
     seen: set[tuple[str, str]] = set()
     labels: set[str] = set()
     for event in from_schema(schema).execute():

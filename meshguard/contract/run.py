@@ -22,6 +22,7 @@ def examine(
     examples: int = 100,
     settle: float = 0.0,
     only: str = "",
+    quick: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Test whether a running gateway keeps the contract.
@@ -32,6 +33,7 @@ def examine(
         examples: How many requests are made up for each operation; with 0 none.
         settle: Seconds to wait after a change, where several gateways answer at this URL.
         only: Only the sentences in which this text occurs, and no made-up requests.
+        quick: Whether to leave out the boundary values of each parameter and field.
         progress: Is told what is being tested.
 
     Returns:
@@ -56,7 +58,7 @@ def examine(
             if examples and not only:
                 from meshguard.contract.made_up import try_made_up  # noqa: PLC0415 - slow to import
 
-                report.findings += try_made_up(gateway, report, examples, progress)
+                report.findings += try_made_up(gateway, report, examples, progress, quick=quick)
         finally:
             progress("cleaning up")
             report.left_behind = gateway.clean_up()

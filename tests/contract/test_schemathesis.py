@@ -99,7 +99,7 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@contract.parametrize()
+@contract.parametrize()  # type: ignore[untyped-decorator]
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_operation_holds_the_contract(case: Any) -> None:
     case.call_and_validate()
