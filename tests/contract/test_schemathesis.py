@@ -21,7 +21,7 @@ from meshguard.contract.made_up import contract_schema
 from meshguard.gateway import app
 from tests.support import ADMIN_TOKEN, gateway_settings, lifespan, running_app
 
-EXAMPLES = 100
+EXAMPLES = settings().max_examples  # 100, and 1,000 in the nightly profile
 SEQUENCES = 50
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 POLICY = "{name: everything, rules: [{name: everything, effect: allow, actions: ['*']}]}"
