@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 
 from meshguard.gateway import Settings, app, load_settings
+from tests.traffic import Traffic
 
 ADMIN_TOKEN = "adm-7Qz1xWc9Vb3Nn5Mm8Kk2Jj4Hh6Gg0Ff"
 SECRET = "jwt-4Rt6Yu8Io0Pa2Sd4Fg6Hj8Kl1Zx3Cv5Bn"
@@ -70,10 +71,15 @@ def admin_client(url: str, **arguments: Any) -> httpx.Client:
 def running_gateway(
     directory: Path, *, clock: Any = time, monotonic: Any = monotonic, **changes: Any
 ) -> Iterator[RunningGateway]:
-    """Run a gateway on an ephemeral port and a database in a directory, in a thread of this process."""
+    """Run a gateway on an ephemeral port and a database in a directory, in a thread of this process.
+
+    In the end all its traffic has to have been as openapi.yaml has it.
+    """
     settings = gateway_settings(directory, **changes)
-    with running_app(app(settings, clock=clock, monotonic=monotonic)) as url:
+    traffic = Traffic()
+    with running_app(traffic.watch(app(settings, clock=clock, monotonic=monotonic))) as url:
         yield RunningGateway(url, ADMIN_TOKEN, SECRET, settings)
+    traffic.assert_conforms()
 
 
 @contextmanager
@@ -141,7 +147,8 @@ async def gateway_client(
     directory: Path, *, clock: Any = time, **changes: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of a gateway in this process, without a socket; it carries no credential."""
-    application = app(gateway_settings(directory, **changes), clock=clock)
+    traffic = Traffic()
+    application = traffic.watch(app(gateway_settings(directory, **changes), clock=clock))
     async with (
         lifespan(application),
         httpx.AsyncClient(
@@ -149,6 +156,7 @@ async def gateway_client(
         ) as client,
     ):
         yield client
+    traffic.assert_conforms()
 
 
 def until(condition: Any, seconds: float = 5.0) -> bool:
