@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 NO_HASH = "0" * 64
 _SEAL_LABEL = b"meshguard audit seal 1"
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+)
 _HEAD = ("stream", "number", "count", "hash")
 _TOMBSTONE = ("count", "hash", "prunedAt")
 
@@ -52,8 +55,7 @@ def canonical(value: Any) -> bytes:
         >>> canonical({"b": [1, 0.5], "a": "é"}).decode()
         '{"a":"é","b":[1,0.5]}'
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode()
+    return _ENCODER.encode(value).encode()
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:

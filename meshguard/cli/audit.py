@@ -182,7 +182,7 @@ def export(  # noqa: PLR0917 - typer calls it
 ) -> None:
     """Write entries to a file, one a line as JSON, oldest first.
 
-    Without a filter, the signed heads go to FILE.heads, so that the export can be verified without the gateway.
+    Without a filter, the signed heads go to FILE.heads, so that the export can be verified on its own.
     Exit code 1: the log does not verify; it is written nevertheless.
     """
     filters = _filters(locals())

@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from meshguard.gateway import agents, audit_operations, decisions, policies, system, telemetry
 from meshguard.gateway.gateway import Gateway, StartError
 from meshguard.gateway.http import Answer, ClientGone, Request, error_response, header, read_parameters
-from meshguard.gateway.ids import random_hex
+from meshguard.gateway.ids import new_id
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.proxy import proxy
 from meshguard.gateway.routing import Router
@@ -121,7 +121,7 @@ class _Application:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         started = time.perf_counter()
-        trace_id = exchange.trace_id = random_hex(32)
+        trace_id = exchange.trace_id = new_id()
         try:
             trace_id = exchange.trace_id = _given_trace_id(scope) or trace_id
             answer = await self._answer(scope, receive, trace_id, exchange)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshguard.audit_verify import NO_HASH, entry_hash
 from meshguard.gateway.clock import timestamp
-from meshguard.gateway.ids import random_hex
+from meshguard.gateway.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def new_row(**values: Any) -> Row:
     Args:
         **values: The row's values by column; what is left out is absent, and what is too long is cut off.
     """
-    row = {**_ABSENT, "id": f"aud_{random_hex(24)}", **values}
+    row = {**_ABSENT, "id": f"aud_{new_id()}", **values}
     for column, longest in _LONGEST.items():
         text = row[column]
         if text is not None and len(text) > longest:

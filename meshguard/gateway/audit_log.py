@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     true,
     tuple_,
     union,
@@ -26,7 +27,13 @@ from sqlalchemy import (
 from meshguard.audit_verify import NO_HASH, Verifier
 from meshguard.gateway.audit import entry_of, new_row
 from meshguard.gateway.audit_seals import read_heads
-from meshguard.gateway.store import audit_entries, audit_heads, audit_tombstones
+from meshguard.gateway.store import (
+    audit_entries,
+    audit_heads,
+    audit_tombstones,
+    insert_entries,
+    is_postgresql,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -175,18 +182,30 @@ def read_page(
     return [entry_of(row) for row in page], Position.of(page[-1]) if len(rows) > limit else None
 
 
+def last_arrived(connection: Connection) -> int:
+    """Return the row id up to which all entries have arrived; in a transaction of its own.
+
+    On PostgreSQL row ids are given out before others see the rows, so it waits for those who write just now.
+    """
+    if is_postgresql(connection):
+        connection.execute(text("SET LOCAL lock_timeout = '3s'"))
+        connection.execute(text("LOCK TABLE ONLY audit_entries IN SHARE MODE"))
+    return int(connection.execute(select(func.max(_entry.row_id))).scalar() or 0)
+
+
 def read_onwards(
-    connection: Connection, filters: Filters, limit: int, above: Position | None
+    connection: Connection, filters: Filters, limit: int, above: Position | None, last: int
 ) -> tuple[list[dict[str, Any]], Position | None]:
-    """Return the oldest entries above a place, and the place of the last of them.
+    """Return the oldest entries above a place and up to a row id, and the place of the last of them.
 
     Without a filter they come in the order of their arrival, which is that of the chains whatever clocks did.
     """
     if filters == Filters():
-        last = above.row_id if above else 0
-        rows = _read(connection, [true()], _entry.row_id > last, [_entry.row_id], limit)
+        first = above.row_id if above else 0
+        between = and_(_entry.row_id > first, _entry.row_id <= last)
+        rows = _read(connection, [true()], between, [_entry.row_id], limit)
     else:
-        condition = filters.condition()
+        condition = and_(filters.condition(), _entry.row_id <= last)
         if above:
             condition = and_(condition, tuple_(*_ORDER) > (above.timestamp, above.row_id))
         rows = _read(connection, filters.alternatives(connection), condition, _ORDER, limit)
@@ -276,7 +295,7 @@ def try_to_write(connection: Connection, now: int, number: int) -> None:
     about = {"trace_id": "probe", "kind": "probe", "action": "probe", "decision": "deny", "hash": NO_HASH}
     place = {"stream": "probe", "prev_hash": NO_HASH, "latency_ms": 0.0, "timestamp": now}
     rows = [new_row(**about, **place, sequence=sequence, reason="-" * 1_000) for sequence in range(number)]
-    connection.execute(insert(audit_entries), rows)
+    insert_entries(connection, rows)
     connection.execute(delete(audit_entries).where(_entry.stream == "probe"))
 
 

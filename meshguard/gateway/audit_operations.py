@@ -100,13 +100,17 @@ def _broken(broken: Broken) -> models.BrokenEntry:
 
 
 class Export:
-    """Entries as newline-delimited JSON, read page by page while they are sent."""
+    """Entries as newline-delimited JSON, read page by page while they are sent.
+
+    They are those that had arrived when it began, lest it chase a busy log for ever.
+    """
 
     def __init__(self, gateway: Gateway, filters: audit_log.Filters) -> None:
         self._gateway = gateway
         self._filters = filters
         self._page: list[dict[str, Any]] = []
         self._last: audit_log.Position | None = None
+        self._end = 0
 
     async def begin(self) -> None:
         """Read the first page, while a failure can still be answered.
@@ -114,9 +118,13 @@ class Export:
         Raises:
             Problem: 503.
         """
+        self._end = await self._gateway.read(audit_log.last_arrived)
+        await self._read()
+
+    async def _read(self) -> None:
         self._page, self._last = await self._gateway.read(
             lambda connection: audit_log.read_onwards(
-                connection, self._filters, _EXPORTED_AT_ONCE, self._last
+                connection, self._filters, _EXPORTED_AT_ONCE, self._last, self._end
             )
         )
 
@@ -128,7 +136,7 @@ class Export:
         while self._page:
             lines = "".join(f"{to_json(entry)}\n" for entry in self._page).encode()
             await send({"type": "http.response.body", "body": lines, "more_body": True})
-            await self.begin()
+            await self._read()
         await send({"type": "http.response.body", "body": b""})
 
 

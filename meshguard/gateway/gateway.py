@@ -15,6 +15,7 @@ from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
+from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
@@ -120,6 +121,7 @@ class Gateway:
             raise
         self.sync.start()
         self.writer = Writer(self.engine, self.seals)
+        self._checkpoints = Checkpoints(self.engine)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -162,6 +164,7 @@ class Gateway:
         await self.writer.stop()
         await asyncio.to_thread(self.sync.stop)
         await self.limit.stop()
+        await asyncio.to_thread(self._checkpoints.stop)
         self.engine.dispose()
 
     async def _keep_house(self) -> None:

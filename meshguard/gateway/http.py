@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +10,7 @@ from meshguard_api import models
 from meshguard.gateway.contract import parse_query, unknown_parameter
 from meshguard.gateway.json_body import JsonError, parse_json
 from meshguard.gateway.problems import CODES, Detail, Problem, invalid
+from meshguard.gateway.store import to_json
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -162,8 +162,7 @@ def json_response(
     content: dict[str, Any], status: int = 200, headers: tuple[tuple[str, str], ...] = NO_STORE
 ) -> Response:
     """Return a response with a JSON body."""
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(status, body, headers)
+    return Response(status, to_json(content).encode(), headers)
 
 
 def error_response(problem: Problem, trace_id: str, *, is_head: bool = False) -> Response:

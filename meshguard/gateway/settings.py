@@ -194,10 +194,14 @@ class Settings(DatabaseSettings):
     @field_validator("rate_limit_storage")
     @classmethod
     def _is_supported_storage(cls, url: SecretStr) -> SecretStr:
-        scheme = url.get_secret_value().partition("://")[0]
-        if scheme not in {"memory", "redis", "rediss"}:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            is_url = parts.port is None or parts.port > 0
+        except ValueError:
+            is_url = False
+        if not is_url or parts.scheme not in {"memory", "redis", "rediss"}:
             raise ValueError("must be memory:// or redis://<host>:<port>/<number>")
-        if scheme != "memory" and not find_spec("redis"):
+        if parts.scheme != "memory" and not find_spec("redis"):
             raise ValueError("needs one more package: pip install 'meshguard[redis]'")
         return url
 

@@ -110,13 +110,12 @@ class Probe:
 
     async def _write(self) -> None:
         moment = milliseconds(self._gateway.clock())
-        # Where entries found no room, the few bytes of a state may still find some.
-        entries = _PROBED_ENTRIES if self._gateway.writer.failing else 0
+        # Where entries found no room, a single one may still find some.
+        entries = _PROBED_ENTRIES if self._gateway.writer.failing else 1
 
         def perform(connection: Connection) -> Change[None]:
             store.put_state(connection, self._name, str(moment))
-            if entries:
-                audit_log.try_to_write(connection, moment, entries)
+            audit_log.try_to_write(connection, moment, entries)
             return Change(None)
 
         await self._gateway.writer.change(perform)

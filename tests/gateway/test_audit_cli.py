@@ -266,7 +266,7 @@ def backed_up(*arguments: object) -> Result:
 
 @pytest.mark.usefixtures("asked")
 def test_a_backup_of_a_running_gateway_is_restored_whole(
-    lab: Lab, open_lab: Callable[..., Lab], tmp_path: Path
+    open_lab: Callable[..., Lab], tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/gateway.db"
     copy = tmp_path / "copy.db"

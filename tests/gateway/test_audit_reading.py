@@ -83,7 +83,7 @@ def test_every_filter_is_answered_from_an_index_in_order(log: Connection, filter
     event.listen(log, "before_cursor_execute", note)
     audit_log.read_page(log, filters, 10, None)
     audit_log.read_page(log, filters, 10, Position(60, 60))
-    audit_log.read_onwards(log, filters, 10, None)
+    audit_log.read_onwards(log, filters, 10, None, 1_000)
     event.remove(log, "before_cursor_execute", note)
     for statement, parameters in asked:
         plan = [row[3] for row in log.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
@@ -99,7 +99,7 @@ def test_pages_hold_every_fitting_entry_once(log: Connection, filters: Filters) 
     whole = read_all(log, filters, 1000)
     assert read_all(log, filters) == whole
     assert len(set(whole)) == len(whole)
-    onwards, _ = audit_log.read_onwards(log, filters, 1000, None)
+    onwards, _ = audit_log.read_onwards(log, filters, 1000, None, 1_000)
     assert {entry["id"] for entry in onwards} == set(whole)
 
 

@@ -143,3 +143,8 @@ def test_a_database_that_goes_away_is_said_and_allows_nothing(lab: Lab, tmp_path
     assert until(lambda: health(lab) == (200, "ok"))
     assert check(agent, "read:x").status_code == 200
     assert is_valid(lab)
+
+
+def test_what_was_written_ahead_moves_into_the_database_beside_the_commits(lab: Lab, tmp_path: Path) -> None:
+    audit_id = check(lab.agent(), "read:x").json()["auditId"].encode()
+    assert until(lambda: audit_id in (tmp_path / "gateway.db").read_bytes())

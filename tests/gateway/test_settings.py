@@ -89,6 +89,7 @@ def test_the_admin_token_has_to_fit_a_header() -> None:
         ({"database_url": "postgresql://u:p@h:secret/x"}, "DATABASE_URL: must be a URL"),
         ({"database_url": "sqlite://"}, "DATABASE_URL: must name a file"),
         ({"database_url": "nonsense"}, "DATABASE_URL"),
+        ({"rate_limit_storage": "redis://:pw@host:secret/0"}, "RATE_LIMIT_STORAGE: must be memory://"),
         ({"rate_limit_storage": "mongodb://localhost"}, "RATE_LIMIT_STORAGE: must be memory://"),
         ({"rate_limit_rpm": -1}, "RATE_LIMIT_RPM"),
         ({"agent_token_ttl": 0}, "AGENT_TOKEN_TTL"),
