@@ -52,8 +52,9 @@ class Document:
 
     def find(self, method: str, path: str) -> Operation | None:
         """Return the operation that answers a method at a path, percent-encoded, or None."""
-        found = [operation for operation in self.operations if operation.fits(method, path)]
-        return min(found, key=lambda operation: operation.template.count("{"), default=None)
+        there = [operation for operation in self.operations if operation.is_at(path)]
+        fixed = [operation for operation in there if "{" not in operation.template]
+        return next((found for found in fixed or there if found.method == method.lower()), None)
 
     def follow(self, spec: Any) -> Any:
         """Return what a `$ref` stands for."""
@@ -103,9 +104,9 @@ class Operation:
         """Whether the answer may be an upstream's."""
         return self.template == "/proxy/{path}"
 
-    def fits(self, method: str, path: str) -> bool:
-        """Whether it answers a method at a path, percent-encoded, also below `/api/v1`."""
-        return method.lower() == self.method and self._match(path) is not None
+    def is_at(self, path: str) -> bool:
+        """Whether it stands at a path, percent-encoded, also below `/api/v1`."""
+        return self._match(path) is not None
 
     def _match(self, path: str) -> re.Match[str] | None:
         pattern = re.sub(
