@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from meshguard.gateway import telemetry
@@ -267,7 +268,6 @@ async def _watched(receive: Receive, body_read: asyncio.Event) -> AsyncIterator[
     Raises:
         ClientGone: It did.
     """
-    inside = asyncio.current_task()
     gone = False
 
     async def watch() -> None:
@@ -276,20 +276,18 @@ async def _watched(receive: Receive, body_read: asyncio.Event) -> AsyncIterator[
         while (await receive())["type"] != "http.disconnect":
             pass
         gone = True
-        if inside:
-            inside.cancel()
+        scope.cancel()
 
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and inside and inside.uncancel() == 0:
-            raise ClientGone from None
-        raise
-    finally:
-        watcher.cancel()
-        with suppress(asyncio.CancelledError):
-            await watcher
+    with anyio.CancelScope() as scope:
+        watcher = asyncio.create_task(watch())
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError):
+                await watcher
+    if gone and scope.cancelled_caught:
+        raise ClientGone
 
 
 async def _chunks(receive: Receive, timeout: float) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - of each piece
