@@ -5,6 +5,7 @@ its own, their rounds are interleaved, and the figures are medians over rounds.
 """
 
 import argparse
+import contextlib
 import json
 import socket
 import statistics
@@ -79,11 +80,12 @@ def serve() -> None:
 def _answer(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     received = b""
-    while piece := connection.recv(65536):
-        received += piece
-        while b"\r\n\r\n" in received:
-            received = received.partition(b"\r\n\r\n")[2]
-            connection.sendall(ANSWER)
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.recv(65536):
+            received += piece
+            while b"\r\n\r\n" in received:
+                received = received.partition(b"\r\n\r\n")[2]
+                connection.sendall(ANSWER)
 
 
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
