@@ -7,6 +7,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self, get_args
 
 import httpx
@@ -108,6 +109,11 @@ def _new_trace_id() -> str:
 def _checked_url(gateway_url: str) -> str:
     if not isinstance(gateway_url, str):
         raise ConfigurationError("gateway_url must be a string, such as http://127.0.0.1:3100.")
+    return _url_without_slash(gateway_url)
+
+
+@lru_cache(maxsize=128)
+def _url_without_slash(gateway_url: str) -> str:
     try:
         url = httpx.URL(gateway_url)
     except (httpx.InvalidURL, ValueError):
@@ -123,6 +129,7 @@ def _checked_url(gateway_url: str) -> str:
     return gateway_url.rstrip("/")
 
 
+@lru_cache(maxsize=128)
 def _is_open_to_others(gateway_url: str) -> bool:
     """Whether what is sent there can be read on the way."""
     url = httpx.URL(gateway_url)

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import time
 from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import httpx
 
@@ -107,12 +108,23 @@ class Transport(Generic[HttpClient]):
         self._clock = clock
         self._sleep = sleep
         self._closed = False
-        self._warned = False
-        self._identities: dict[Credential | None, Identity] = {
-            "agent": Identity(self, "agent"),
-            "admin": Identity(self, "admin"),
-            None: Identity(self, None),
-        }
+        self._warned: set[str] = set()
+
+    def sharing(self, config: Config) -> Self:
+        """One with other settings that sends over the same connections, and does not close them."""
+        twin = copy.copy(self)
+        twin.config, twin._owned = config, False  # noqa: SLF001 - it is of this very class
+        return twin
+
+    @property
+    def has_own_http_client(self) -> bool:
+        """Whether the `httpx` client was made here, and so can be made again."""
+        return self._headers is not None
+
+    @property
+    def trusts_env(self) -> bool:
+        """Whether the `httpx` client heeds the proxies and certificates of the environment."""
+        return self._http.trust_env
 
     def identity(self, credential: Credential | None) -> Identity:
         """The identity to send as.
@@ -124,15 +136,16 @@ class Transport(Generic[HttpClient]):
             raise AuthenticationError(
                 "This needs an admin token: give admin_token, or set MESHGUARD_ADMIN_TOKEN."
             )
-        return self._identities[credential]
+        return Identity(self, credential)
 
     def warn_of_exposure(self) -> None:
-        """Say in the log, once, that the token can be read on its way."""
-        if not self._warned and (self.config.agent_token or self.config.admin_token):
-            self._warned = True
+        """Say in the log, once a host, that the token can be read on its way."""
+        host = _url(self.config.gateway_url).host
+        if host not in self._warned and (self.config.agent_token or self.config.admin_token):
+            self._warned.add(host)
             _log.warning(
                 "The token goes to %s without encryption: use https://, or set require_tls to refuse this.",
-                _url(self.config.gateway_url).host,
+                host,
             )
 
     def _build(self, operation: Operation[Any], deadline: float) -> httpx.Request:

@@ -9,7 +9,7 @@ import pytest
 from meshguard import AsyncMeshGuardClient, MeshGuardClient
 
 RENAMED = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
-NOT_AWAITED = {"__init__", "__repr__", "govern", "stream", "iter_audit_log", "_set"}
+NOT_AWAITED = {"__init__", "__repr__", "govern", "stream", "iter_audit_log", "_set", "with_options"}
 
 
 def _methods(client_class: type) -> dict[str, Any]:

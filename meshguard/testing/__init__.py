@@ -1,0 +1,155 @@
+"""A real gateway for your tests, in this process, on an ephemeral port and a database of its own.
+
+Needs the extra `testing`. `meshguard.testing.conformance` holds the suite that an adapter must pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from meshguard.client import MeshGuardClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["RunningGateway", "running_gateway"]
+
+_PATIENCE = 30.0  # seconds for the gateway to start
+
+
+@dataclass(frozen=True)
+class RunningGateway:
+    """A gateway that answers.
+
+    Attributes:
+        url: Where.
+        admin_token: The administrator's token; it does not show in a repr.
+    """
+
+    url: str
+    admin_token: str = field(repr=False)
+
+    def admin(self) -> MeshGuardClient:
+        """A client for the administrator; close it, or use it in a `with`."""
+        return MeshGuardClient(self.url, admin_token=self.admin_token, trust_env=False)
+
+    def agent(
+        self, name: str = "agent", *, trust_tier: str = "verified", tags: Iterable[str] = ()
+    ) -> MeshGuardClient:
+        """A client for a new agent; close it, or use it in a `with`.
+
+        Args:
+            name: The agent's name.
+            trust_tier: `unverified`, `verified`, `trusted` or `privileged`.
+            tags: Labels that policies can apply to.
+
+        Returns:
+            A client that acts as the agent.
+
+        Raises:
+            MeshGuardError: The gateway refused to create it.
+        """
+        with self.admin() as admin:
+            created = admin.create_agent(name, trust_tier=trust_tier, tags=list(tags))
+        return MeshGuardClient(self.url, created["token"], trust_env=False)
+
+
+@contextmanager
+def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iterator[RunningGateway]:
+    """Run a gateway as long as the `with` block lasts.
+
+    Args:
+        policies: Policies to put in force, as mappings or as YAML.
+        settings: Settings of the gateway by their lower-case names, such as `mode="audit"`. Left out, secrets
+            are made up, the database is SQLite in a folder that is removed afterwards, and the rate limit is
+            too high to be met.
+
+    Yields:
+        The gateway.
+
+    Raises:
+        SettingsError: The settings can't be used.
+        InvalidRequestError: A policy can't be used.
+        RuntimeError: The gateway did not start.
+
+    Example:
+        ```python
+        from meshguard.testing import running_gateway
+
+        policy = {"name": "desk", "rules": [{"name": "reads", "effect": "allow", "actions": ["read:*"]}]}
+        with running_gateway(policy) as gateway, gateway.agent() as agent:
+            assert agent.check("read:contacts").allowed
+            assert not agent.check("delete:contacts").allowed
+        ```
+    """
+    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - the extra is needed here alone
+
+    with tempfile.TemporaryDirectory(prefix="meshguard-", ignore_cleanup_errors=True) as folder:
+        values = {
+            "jwt_secret": secrets.token_urlsafe(48),
+            "admin_token": secrets.token_urlsafe(32),
+            "database_url": f"sqlite:///{folder}/gateway.db",
+            "rate_limit_rpm": 1_000_000,
+            **settings,
+        }
+        with _served(app(load_settings(_env_file=None, **values))) as url:
+            gateway = RunningGateway(url, values["admin_token"])
+            with gateway.admin() as admin:
+                for policy in policies:
+                    admin.apply_policy(policy)
+            yield gateway
+
+
+@contextmanager
+def _served(application: Any) -> Iterator[str]:
+    from granian.constants import Interfaces  # noqa: PLC0415 - the extra is needed here alone
+    from granian.server.embed import Server  # noqa: PLC0415 - the extra is needed here alone
+
+    port = _free_port()
+    server = Server(application, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=_serve, args=(loop, server), name="meshguard-gateway", daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url, thread)
+        yield url
+    finally:
+        with suppress(RuntimeError):  # it ended by itself
+            loop.call_soon_threadsafe(server.stop)
+        thread.join(_PATIENCE)
+
+
+def _serve(loop: asyncio.AbstractEventLoop, server: Any) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(server.serve())
+    finally:
+        loop.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, thread: threading.Thread) -> None:
+    pause, deadline = threading.Event(), monotonic() + _PATIENCE
+    with httpx.Client(trust_env=False) as client:
+        while thread.is_alive() and monotonic() < deadline:
+            with suppress(httpx.TransportError):
+                client.get(f"{url}/health")
+                return
+            pause.wait(0.01)
+    raise RuntimeError("the gateway did not start; its log says why")
