@@ -10,6 +10,7 @@ import textwrap
 from types import ModuleType
 from typing import Any
 
+from meshguard.guard import Guard
 from tests.docs.snippets import snippets
 from tests.environments import ROOT
 
@@ -30,8 +31,10 @@ def run_page(page: str, **names: Any) -> dict[str, Any]:
     namespace = {"__name__": "page", **names}
     found = snippets(path, "python")
     assert found, f"{path.name} shows no code"
-    for snippet in found:
-        _run("\n" * (snippet.line - 1) + snippet.code, path.name, namespace)
+    with asyncio.Runner() as runner:
+        for snippet in found:
+            _run(runner, "\n" * (snippet.line - 1) + snippet.code, path.name, namespace)
+        runner.run(_close(namespace))
     return namespace
 
 
@@ -51,12 +54,21 @@ def run_docstrings(module: ModuleType, **names: Any) -> int:
         for match in FENCE.finditer(inspect.getdoc(owner) or "")
     ]
     for example in examples:
-        _run(example, module.__name__, {"__name__": "example", **names})
+        namespace = {"__name__": "example", **names}
+        with asyncio.Runner() as runner:
+            _run(runner, example, module.__name__, namespace)
+            runner.run(_close(namespace))
     return len(examples)
 
 
-def _run(code: str, file: str, namespace: dict[str, Any]) -> None:
+async def _close(namespace: dict[str, Any]) -> None:
+    for value in namespace.values():
+        if isinstance(value, Guard):
+            await value.aclose()
+
+
+def _run(runner: asyncio.Runner, code: str, file: str, namespace: dict[str, Any]) -> None:
     compiled = compile(code, file, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     awaited = eval(compiled, namespace)
     if inspect.iscoroutine(awaited):
-        asyncio.run(awaited)
+        runner.run(awaited)
