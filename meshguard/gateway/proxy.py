@@ -63,6 +63,7 @@ _OURS = frozenset(
     }
 )
 _OUR_PREFIXES = (b"x-meshguard-", b"x-forwarded-")
+_MOMENT = 0.02  # seconds that a client may be gone unnoticed
 
 
 async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
@@ -216,20 +217,27 @@ class Forwarding:
         try:
             headers = self._answer_headers(trace_id)
             await send({"type": "http.response.start", "status": self._answer.status, "headers": headers})
-            async with _watched(self._request.receive, self._body_read, asyncio.timeout(None)):
-                piece, more = await self._piece()
-                while more:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                    piece, more = await self._piece()
+            piece, more = self._answer.read()
+            if more:
+                piece = await self._stream(piece, send)
             await send({"type": "http.response.body", "body": piece})
         except (OSError, h11.ProtocolError) as error:
             _log.warning("the upstream's answer to %s broke off (%s)", trace_id, type(error).__name__)
         finally:
             self._upstream.release(self._answer)
 
-    async def _piece(self) -> tuple[bytes, bool]:
-        async with asyncio.timeout(self._settings.proxy_timeout):
-            return await self._answer.piece()
+    async def _stream(self, piece: bytes, send: Send) -> bytes:
+        """Send all but the last piece, as they come, and return that.
+
+        The first may be empty: it makes servers send the headers, for which clients of event streams wait.
+        """
+        more = True
+        async with _watched(self._request.receive, self._body_read, asyncio.timeout(None)):
+            while more:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                async with asyncio.timeout(self._settings.proxy_timeout):
+                    piece, more = await self._answer.piece()
+        return piece
 
     def _answer_headers(self, trace_id: str) -> list[tuple[bytes, bytes]]:
         raw = self._answer.headers
@@ -248,7 +256,9 @@ class Forwarding:
 
 @asynccontextmanager
 async def _watched(receive: Receive, body_read: asyncio.Event, scope: asyncio.Timeout) -> AsyncIterator[None]:
-    """Cancel what is inside when the client goes away; `receive` is free once the body is read.
+    """Cancel what is inside when the client goes away.
+
+    Watching begins after a moment: it costs more than most answers take.
 
     Args:
         receive: ASGI's own.
@@ -260,6 +270,11 @@ async def _watched(receive: Receive, body_read: asyncio.Event, scope: asyncio.Ti
         TimeoutError: The time was up without that.
     """
     gone = False
+    watcher: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
 
     async def watch() -> None:
         nonlocal gone
@@ -269,13 +284,15 @@ async def _watched(receive: Receive, body_read: asyncio.Event, scope: asyncio.Ti
         gone = True
         scope.reschedule(0)
 
+    timer = asyncio.get_running_loop().call_later(_MOMENT, begin)
     try:
         async with scope:
-            watcher = asyncio.create_task(watch())
             try:
                 yield
             finally:
-                watcher.cancel()
+                timer.cancel()
+                if watcher:
+                    watcher.cancel()
     except TimeoutError:
         if gone:
             raise ClientGone from None

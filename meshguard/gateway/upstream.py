@@ -156,22 +156,29 @@ class Connection(asyncio.Protocol):
                 return event
         return None
 
-    async def piece(self) -> tuple[bytes, bool]:
-        """Return what has come of the answer's body, and whether there is more.
+    def read(self) -> tuple[bytes, bool]:
+        """Return what has come of the answer's body since the last time, and whether there is more.
 
         Raises:
-            OSError: The connection broke.
             h11.RemoteProtocolError: The body is not framed as HTTP has it, or broke off.
         """
         data = []
-        while not isinstance(event := self._http.next_event(), h11.EndOfMessage):
-            if isinstance(event, h11.Data):
-                data.append(event.data)
-            elif data:
-                return b"".join(data), True
-            else:
-                await self._wait()
-        return b"".join(data), False
+        while isinstance(event := self._http.next_event(), h11.Data):
+            data.append(event.data)
+        return b"".join(data), not isinstance(event, h11.EndOfMessage)
+
+    async def piece(self) -> tuple[bytes, bool]:
+        """Wait for more of the answer's body if nothing has come; then as `read`.
+
+        Raises:
+            OSError: The connection broke.
+            h11.RemoteProtocolError: As for `read`.
+        """
+        data, more = self.read()
+        while more and not data:
+            await self._wait()
+            data, more = self.read()
+        return data, more
 
     def rest(self) -> bool:
         """Make ready for the next request, and say whether that can be; if not, close."""
