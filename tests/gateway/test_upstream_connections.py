@@ -29,6 +29,13 @@ def answer(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
+BODILESS = {
+    b"/head": answer(b"left out")[:-8],
+    b"/204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"/304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 8\r\n\r\n",
+}
+
+
 class Upstream:
     """Answers with the path that it was asked for; some paths say more, or less."""
 
@@ -68,10 +75,17 @@ class Upstream:
             line, agent = _LINE.match(head), _AGENT.search(head)
             if line and agent:
                 self.asked.append((number, agent[1], line[1]))
-                self._answer(connection, line[1])
+                self._answer(connection, line[1], head)
 
-    def _answer(self, connection: socket.socket, path: bytes) -> None:
-        if path == b"/more":
+    def _answer(self, connection: socket.socket, path: bytes, received: bytes) -> None:
+        if path in BODILESS:
+            connection.sendall(BODILESS[path])
+        elif path == b"/interim":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n")
+            while not received.endswith(b"\r\n0\r\n\r\n"):
+                received += connection.recv(65_536)
+            connection.sendall(answer(b"%d" % received.count(b"~")))
+        elif path == b"/more":
             connection.sendall(answer(path) + self.surplus)
         elif path == b"/later":
             connection.sendall(answer(path))
@@ -165,6 +179,25 @@ def test_an_unasked_answer_never_reaches_another_agent_not_even_while_its_reques
     lab = open_front(upstream)
     assert lab.agent().get("/proxy/later").text == "/later"
     assert lab.agent().get("/proxy/meanwhile").text == "/meanwhile"
+
+
+@pytest.mark.parametrize(("method", "path"), [("HEAD", "head"), ("GET", "204"), ("GET", "304")])
+def test_an_answer_without_body_ends_at_its_headers(
+    open_upstream: Callable[..., Upstream], open_front: Callable[..., Lab], method: str, path: str
+) -> None:
+    upstream = open_upstream()
+    agent = open_front(upstream).agent()
+    assert agent.request(method, f"/proxy/{path}").content == b""
+    assert agent.get("/proxy/next").text == "/next"
+    assert [connection for connection, _, _ in upstream.asked] == [0, 0]
+
+
+def test_interim_answers_do_not_end_a_body(
+    open_upstream: Callable[..., Upstream], open_front: Callable[..., Lab]
+) -> None:
+    agent = open_front(open_upstream()).agent()
+    assert agent.post("/proxy/interim", content=iter([b"~" * 50_000] * 20)).text == "1000000"
+    assert agent.get("/proxy/next").text == "/next"
 
 
 def test_a_connection_that_the_upstream_closed_is_not_used_again(
