@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 _MAX_HEAD = 102_400  # bytes of an answer's status and headers
+_MAX_INTERIM = 20  # answers before the answer
+_MAX_BATCH = 256  # chunks that are read in one go
 _MAX_IDLE = 100  # connections
 _IDLE_TIME = 4.0  # seconds; common servers close after 5, and a request must not cross with that
 _ATTEMPT = 0.25  # seconds until the next address of the upstream's name is tried as well
@@ -118,6 +120,7 @@ class Connection(asyncio.Protocol):
         self._news: asyncio.Future[None] | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._failure: Exception | None = None
+        self._interim = 0
         self._is_full = False
 
     @property
@@ -126,9 +129,10 @@ class Connection(asyncio.Protocol):
         return not self._transport.is_closing()
 
     async def ask(self, request: h11.Request, body: AsyncGenerator[bytes, None] | None) -> None:
-        """Send a request and read status and headers of its answer."""
+        """Send a request and read status and headers of its answer; raises as `Upstream.ask` does."""
         if self._expiry:
             self._expiry.cancel()
+        self._interim = 0
         self._write(request)
         answer = await self._send(body) if body else None
         if answer is None:
@@ -151,29 +155,31 @@ class Connection(asyncio.Protocol):
 
     def _answer(self) -> h11.Response | None:
         """Return status and headers, if they are there; interim answers are left out."""
-        while (event := self._http.next_event()) is not h11.NEED_DATA:
+        while (event := self._event()) is not h11.NEED_DATA:
             if isinstance(event, h11.Response):
                 return event
+            self._interim += 1
+            if self._interim > _MAX_INTERIM:
+                raise h11.RemoteProtocolError("too many interim answers")
         return None
 
     def read(self) -> tuple[bytes, bool]:
         """Return what has come of the answer's body since the last time, and whether there is more.
 
         Raises:
+            OSError: The connection broke.
             h11.RemoteProtocolError: The body is not framed as HTTP has it, or broke off.
         """
         data = []
-        while isinstance(event := self._http.next_event(), h11.Data):
+        while isinstance(event := self._event(), h11.Data):
             data.append(event.data)
+            if len(data) == _MAX_BATCH:
+                break
         return b"".join(data), not isinstance(event, h11.EndOfMessage)
 
     async def piece(self) -> tuple[bytes, bool]:
-        """Wait for more of the answer's body if nothing has come; then as `read`.
-
-        Raises:
-            OSError: The connection broke.
-            h11.RemoteProtocolError: As for `read`.
-        """
+        """Return the same, once anything has come; raises as `read` does."""
+        await asyncio.sleep(0)  # so that others have their turn, however fast the upstream sends
         data, more = self.read()
         while more and not data:
             await self._wait()
@@ -198,13 +204,17 @@ class Connection(asyncio.Protocol):
             self._expiry.cancel()
         self._transport.abort()
 
+    def _event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
+        event = self._http.next_event()
+        if event is h11.NEED_DATA and self._failure:
+            raise self._failure
+        return event
+
     def _write(self, event: h11.Event) -> None:
         self._transport.write(self._http.send(event) or b"")
 
     async def _wait(self) -> None:
         """Wait for what comes next: bytes, the end, or room to write."""
-        if self._failure:
-            raise self._failure
         self._transport.resume_reading()
         self._news = asyncio.get_running_loop().create_future()
         try:

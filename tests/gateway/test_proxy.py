@@ -24,17 +24,20 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Signal:
-    """An event of the upstream's loop that the test sets from its own thread."""
+    """An event of the upstream's loop that the test sets from its own thread, perhaps before it is awaited."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_set = False
 
     async def wait(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._event.wait()
+        if not self._is_set:
+            await self._event.wait()
 
     def set(self) -> None:
+        self._is_set = True
         if self._loop:
             self._loop.call_soon_threadsafe(self._event.set)
 
