@@ -24,7 +24,7 @@ METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Signal:
-    """An event of the upstream's loop that the test sets from its own thread, perhaps before it is awaited."""
+    """An event of the upstream's loop that the test may set, from its own thread, before it is awaited."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
