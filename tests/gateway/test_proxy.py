@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from tests.gateway.conftest import Lab, check
-from tests.support import running_app, until
+from tests.support import ADMIN_TOKEN, gateway_client, running_app, until
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -196,6 +196,18 @@ def test_a_query_with_raw_bytes_is_refused_before_anything_is_recorded(agent: An
         connection.sendall(request)
         assert b" 400 " in connection.recv(100)
     assert agent.lab.entries(kind="decision") == []
+
+
+@pytest.mark.anyio
+async def test_a_header_that_http_has_no_form_for_is_refused(tmp_path: Path) -> None:
+    settings = {"proxy_target": "http://127.0.0.1:9", "mode": "audit"}
+    async with gateway_client(tmp_path, **settings) as client:
+        created = await client.post(
+            "/admin/agents", json={"name": "bot"}, headers={"X-Admin-Token": ADMIN_TOKEN}
+        )
+        headers = {"Authorization": f"Bearer {created.json()['token']}", "X-Odd": "a\x0bb"}
+        response = await client.get("/proxy/x", headers=headers)
+    assert (response.status_code, response.json()["details"][0]["path"]) == (400, "/header")
 
 
 def test_raw_dot_segments_are_refused(agent: httpx.Client, upstream: Upstream) -> None:
