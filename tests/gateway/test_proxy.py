@@ -198,6 +198,11 @@ def test_a_query_with_raw_bytes_is_refused_before_anything_is_recorded(agent: An
     assert agent.lab.entries(kind="decision") == []
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.mark.anyio
 async def test_a_header_that_http_has_no_form_for_is_refused(tmp_path: Path) -> None:
     settings = {"proxy_target": "http://127.0.0.1:9", "mode": "audit"}
