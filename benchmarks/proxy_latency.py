@@ -1,8 +1,8 @@
 """What the governed proxy adds to a request's latency, next to nginx's `proxy_pass`, as a table.
 
 One connection asks the upstream directly, through nginx, and through the gateway, in interleaved rounds. The
-gateway decides and makes its audit entry durable before it forwards; nginx does neither. Debian's nginx is
-installed when it is missing.
+gateway decides and makes its audit entry durable before it forwards, as it does for a `check`, which forwards
+nothing; nginx does neither. Debian's nginx is installed when it is missing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks._load import Connection, free_port, gateway, request_to, stopped, upstream
 
+NGINX = "nginx `proxy_pass`"
 CONFIGURATION = """
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
@@ -55,12 +56,17 @@ async def measure(rounds: int, calls: int, folder: str) -> dict[str, list[float]
         gateway(folder, direct) as (port, authorization, _),
     ):
         request = request_to("/proxy/x", authorization)
-        ways = {"directly": direct, "nginx `proxy_pass`": through_nginx, "the governed proxy": port}
-        connections = {way: Connection(number) for way, number in ways.items()}
+        ways = {
+            "directly": (direct, request),
+            NGINX: (through_nginx, request),
+            "`check` alone": (port, request_to("/proxy/check", authorization)),
+            "the governed proxy": (port, request),
+        }
+        connections = {way: Connection(number) for way, (number, _) in ways.items()}
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for number in range(rounds + 1):
             for way, connection in connections.items():
-                took = [await _timed(connection, request) for _ in range(calls)]
+                took = [await _timed(connection, ways[way][1]) for _ in range(calls)]
                 if number:  # the first round warms up
                     seconds[way].append(statistics.median(took))
         for connection in connections.values():
@@ -89,7 +95,7 @@ def main() -> None:
         way: statistics.median(mine - direct for mine, direct in zip(values, base, strict=True))
         for way, values in seconds.items()
     }
-    nginxs = added["nginx `proxy_pass`"]
+    nginxs = added[NGINX]
     print("| way | median | added | ratio of what is added |\n|---|---:|---:|---:|")
     for way, values in seconds.items():
         ratio = f"{added[way] / nginxs:.1f}" if added[way] else ""

@@ -64,8 +64,8 @@ async def soak(seconds: float, interval: float, connections: int, folder: str) -
             await asyncio.sleep(interval)
             print(await _row(seconds - (ends - time.monotonic()), count, port, pid), flush=True)
         await asyncio.gather(*tasks)
-        await asyncio.sleep(2)
-        print(await _row(seconds + 2, count, port, pid))
+        await asyncio.sleep(6)  # by then idle connections to the upstream are closed too
+        print(await _row(seconds + 6, count, port, pid))
 
 
 async def _row(at: float, count: Count, port: int, pid: int) -> str:

@@ -23,17 +23,16 @@ from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.problems import Problem, unavailable
-from meshguard.gateway.proxy import upstream_transport
 from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
+from meshguard.gateway.upstream import Upstream
 from meshguard.gateway.writer import Change, Writer
 from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import httpx
     from sqlalchemy import Connection, Engine
 
     from meshguard.gateway.clock import Clock
@@ -65,7 +64,7 @@ class Gateway:
     decisions: Decisions
     probe: Probe
     sync: Sync
-    upstream: httpx.AsyncHTTPTransport
+    upstream: Upstream | None
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -132,7 +131,8 @@ class Gateway:
             clock=self.clock,
         )
         self.probe = Probe(self)
-        self.upstream = upstream_transport()
+        target = self.settings.proxy_target
+        self.upstream = Upstream(target, self.settings.max_connections) if target else None
         self._tasks = [asyncio.create_task(self._keep_house())]
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
@@ -160,7 +160,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.upstream.aclose()
+        if self.upstream:
+            self.upstream.close()
         await self.writer.stop()
         await asyncio.to_thread(self.sync.stop)
         await self.limit.stop()

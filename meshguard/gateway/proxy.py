@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import anyio
-import httpx
+import h11
 
 from meshguard.gateway import telemetry
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
@@ -20,12 +18,13 @@ from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from starlette.types import Receive, Send
 
     from meshguard.gateway.gateway import Gateway
     from meshguard.gateway.settings import Settings
+    from meshguard.gateway.upstream import Connection
 
 _log = logging.getLogger("meshguard.gateway")
 
@@ -64,17 +63,7 @@ _OURS = frozenset(
     }
 )
 _OUR_PREFIXES = (b"x-meshguard-", b"x-forwarded-")
-_MAX_CONNECTIONS = 1_000
-
-
-def upstream_transport() -> httpx.AsyncHTTPTransport:
-    """Return what talks to the upstream.
-
-    A transport and no client: it has no cookies of one agent to send with another's request, follows no
-    redirect, asks no proxy of the environment, and logs no URL.
-    """
-    limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=100)
-    return httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+_MOMENT = 0.02  # seconds that a client may be gone unnoticed
 
 
 async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
@@ -130,44 +119,33 @@ class Forwarding:
     def __init__(
         self, gateway: Gateway, request: Request, verdict: Verdict, path: str, length: int | None
     ) -> None:
-        self._gateway = gateway
+        if gateway.upstream is None:
+            raise Problem(502, "The gateway has no upstream service; set PROXY_TARGET.")
+        self._upstream = gateway.upstream
         self._settings = gateway.settings
         self._request = request
         self._verdict = verdict
+        self._path = path
         self._length = length
+        self._has_body = length is not None or _is_chunked(request)
         self._body_read = asyncio.Event()
         self._deadline = asyncio.timeout(None)
-        self._outgoing = self._build(path)
-        self._response: httpx.Response
-
-    def _build(self, path: str) -> httpx.Request:
-        target = self._settings.proxy_target
-        if target is None:
-            raise Problem(502, "The gateway has no upstream service; set PROXY_TARGET.")
-        base = urlsplit(target)
-        raw = f"{base.path.rstrip('/')}/{encode(path)}".encode()
-        query = self._request.scope["query_string"]
-        has_body = self._length is not None or _is_chunked(self._request)
-        if not has_body:
+        self._answer: Connection
+        if not self._has_body:
             self._body_read.set()
-        return httpx.Request(
-            self._request.scope["method"],
-            f"{base.scheme}://{base.netloc}/",
-            headers=self._headers(base.netloc),
-            content=self._body() if has_body else None,
-            extensions={
-                "target": raw + (b"?" + query if query else b""),
-                "timeout": httpx.Timeout(self._settings.proxy_timeout).as_dict(),
-            },
-        )
 
-    def _headers(self, host: str) -> list[tuple[bytes, bytes]]:
+    def _target(self) -> bytes:
+        query = self._request.scope["query_string"]
+        path = f"{self._upstream.url.path.rstrip('/')}/{encode(self._path)}".encode()
+        return path + b"?" + query if query else path
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
         scope = self._request.scope
         named = _named_by_connection(scope["headers"])
         kept = [(name, value) for name, value in scope["headers"] if _passes(name) and name not in named]
         client = scope.get("client") or ("unknown", 0)
         added = {
-            "Host": host,
+            "Host": self._upstream.url.netloc,
             "X-MeshGuard-Agent-Id": self._verdict.row["agent_id"],
             "X-MeshGuard-Trace-ID": self._request.trace_id,
             "X-Forwarded-For": client[0],
@@ -177,22 +155,25 @@ class Forwarding:
         }
         if self._length is not None:
             added["Content-Length"] = str(self._length)
+        elif self._has_body:
+            added["Transfer-Encoding"] = "chunked"
         if self._settings.proxy_authorization:
             added["Authorization"] = self._settings.proxy_authorization.get_secret_value()
         return kept + [(name.encode(), value.encode("latin-1")) for name, value in added.items()]
 
-    async def _body(self) -> AsyncIterator[bytes]:
-        size = 0
-        self._deadline.reschedule(None)
-        async for chunk in _chunks(self._request.receive, self._request.timeout):
+    async def _body(self) -> AsyncGenerator[bytes, None]:
+        size, more = 0, True
+        while more:
+            self._deadline.reschedule(None)
+            chunk, more = await _next_chunk(self._request.receive, self._request.timeout)
             size += len(chunk)
             if size > self._settings.proxy_max_body:
                 raise _BodyTooLarge
             self._start_clock()
-            yield chunk
-            self._deadline.reschedule(None)
-        self._start_clock()
-        self._body_read.set()
+            if not more:
+                self._body_read.set()
+            if chunk:
+                yield chunk
 
     def _start_clock(self) -> None:
         """Give the upstream its time, from now on; what the client takes to send counts against nobody."""
@@ -205,27 +186,27 @@ class Forwarding:
             Problem: 413, 502, 504.
             ClientGone: The client closed the connection; the upstream call is cancelled.
         """
-        with telemetry.forwarding(self._outgoing) as span:
-            await self._send()
-            telemetry.forwarded(span, self._response.status_code)
+        headers, method = self._headers(), self._request.scope["method"]
+        with telemetry.forwarding(method, self._upstream.url, headers) as span:
+            await self._send(_head(method, self._target(), headers))
+            telemetry.forwarded(span, self._answer.status)
 
-    async def _send(self) -> None:
+    async def _send(self, head: h11.Request) -> None:
+        agent_id = self._verdict.row["agent_id"]
+        body = self._body() if self._has_body else None
         try:
-            async with _watched(self._request.receive, self._body_read), self._deadline:
+            async with _watched(self._request.receive, self._body_read, self._deadline):
                 self._start_clock()
-                self._response = await self._gateway.upstream.handle_async_request(self._outgoing)
+                self._answer = await self._upstream.ask(agent_id, head, body)
         except _BodyTooLarge:
             raise _too_large(self._settings) from None
-        except (httpx.TimeoutException, TimeoutError):
+        except TimeoutError:
             timeout = f"{self._settings.proxy_timeout:g}"
             raise Problem(504, f"The upstream service did not answer within {timeout} s.") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (OSError, h11.ProtocolError) as error:
             _log.warning("the upstream can't be reached (%s)", type(error).__name__)
             raise _unreachable() from None
         self._body_read.set()  # whoever answers before the body's end does not read the rest
-        if self._response.status_code < 200:  # noqa: PLR2004 - 101; the others are none of an answer
-            await self._response.aclose()
-            raise _unreachable()
 
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Stream the upstream's answer, as its bytes come.
@@ -233,21 +214,33 @@ class Forwarding:
         When it breaks off there, it breaks off here: a server that gets no end of an answer cuts the
         connection, so that the client can't take it for whole.
         """
-        response = self._response
         try:
             headers = self._answer_headers(trace_id)
-            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-            async with _watched(self._request.receive, self._body_read):
-                async for chunk in response.aiter_raw():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-        except httpx.HTTPError as error:
+            await send({"type": "http.response.start", "status": self._answer.status, "headers": headers})
+            piece, more = self._answer.read()
+            if more:
+                piece = await self._stream(piece, send)
+            await send({"type": "http.response.body", "body": piece})
+        except (OSError, h11.ProtocolError) as error:
             _log.warning("the upstream's answer to %s broke off (%s)", trace_id, type(error).__name__)
         finally:
-            await response.aclose()
+            self._upstream.release(self._answer)
+
+    async def _stream(self, piece: bytes, send: Send) -> bytes:
+        """Send all but the last piece, as they come, and return that.
+
+        The first may be empty: it makes servers send the headers, for which clients of event streams wait.
+        """
+        more = True
+        async with _watched(self._request.receive, self._body_read, asyncio.timeout(None)):
+            while more:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                async with asyncio.timeout(self._settings.proxy_timeout):
+                    piece, more = await self._answer.piece()
+        return piece
 
     def _answer_headers(self, trace_id: str) -> list[tuple[bytes, bytes]]:
-        raw = [(name.lower(), value) for name, value in self._response.headers.raw]
+        raw = self._answer.headers
         named = _named_by_connection(raw)
         if any(name == b"transfer-encoding" for name, _ in raw):
             named.add(b"content-length")  # which, beside it, says nothing
@@ -262,13 +255,26 @@ class Forwarding:
 
 
 @asynccontextmanager
-async def _watched(receive: Receive, body_read: asyncio.Event) -> AsyncIterator[None]:
-    """Cancel what is inside when the client goes away; `receive` is free once the body is read.
+async def _watched(receive: Receive, body_read: asyncio.Event, scope: asyncio.Timeout) -> AsyncIterator[None]:
+    """Cancel what is inside when the client goes away.
+
+    Watching begins after a moment: it costs more than most answers take.
+
+    Args:
+        receive: ASGI's own.
+        body_read: Set when nobody else calls `receive` any more.
+        scope: What is inside is ended by letting its time be up.
 
     Raises:
         ClientGone: It did.
+        TimeoutError: The time was up without that.
     """
     gone = False
+    watcher: asyncio.Task[None] | None = None
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
 
     async def watch() -> None:
         nonlocal gone
@@ -276,33 +282,39 @@ async def _watched(receive: Receive, body_read: asyncio.Event) -> AsyncIterator[
         while (await receive())["type"] != "http.disconnect":
             pass
         gone = True
-        scope.cancel()
+        scope.reschedule(0)
 
-    with anyio.CancelScope() as scope:
-        watcher = asyncio.create_task(watch())
-        try:
-            yield
-        finally:
-            watcher.cancel()
-            with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError):
-                await watcher
-    if gone and scope.cancelled_caught:
+    timer = asyncio.get_running_loop().call_later(_MOMENT, begin)
+    try:
+        async with scope:
+            try:
+                yield
+            finally:
+                timer.cancel()
+                if watcher:
+                    watcher.cancel()
+    except TimeoutError:
+        if gone:
+            raise ClientGone from None
+        raise
+
+
+async def _next_chunk(receive: Receive, timeout: float) -> tuple[bytes, bool]:  # noqa: ASYNC109 - of this piece
+    try:
+        async with asyncio.timeout(timeout):
+            message = await receive()
+    except TimeoutError:
+        raise too_slow(timeout) from None
+    if message["type"] == "http.disconnect":
         raise ClientGone
+    return message.get("body", b""), message.get("more_body", False)
 
 
-async def _chunks(receive: Receive, timeout: float) -> AsyncIterator[bytes]:  # noqa: ASYNC109 - of each piece
-    more = True
-    while more:
-        try:
-            async with asyncio.timeout(timeout):
-                message = await receive()
-        except TimeoutError:
-            raise too_slow(timeout) from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        if message.get("body"):
-            yield message["body"]
-        more = message.get("more_body", False)
+def _head(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> h11.Request:
+    try:
+        return h11.Request(method=method, target=target, headers=headers)
+    except h11.LocalProtocolError:
+        raise invalid(Detail("/header", "a header has characters that can't be forwarded")) from None
 
 
 def _is_chunked(request: Request) -> bool:

@@ -23,8 +23,8 @@ from meshguard.gateway.problems import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
+    from urllib.parse import SplitResult
 
-    import httpx
     from opentelemetry.context import Context
     from starlette.types import Message, Scope, Send
 
@@ -213,18 +213,27 @@ def decided(verdicts: Sequence[Verdict]) -> None:
         span.set_attribute("meshguard.decisions", len(verdicts))
 
 
-def forwarding(request: httpx.Request) -> AbstractContextManager[Span]:
-    """Return what watches a request to the upstream until its status is there, and continues the trace."""
-    return _forwarding(request) if _is_traced() else _NO_SPAN
+def forwarding(
+    method: str, url: SplitResult, headers: list[tuple[bytes, bytes]]
+) -> AbstractContextManager[Span]:
+    """Return what watches a request to the upstream until its status is there, and continues the trace.
+
+    Args:
+        method: Of the request.
+        url: The upstream's.
+        headers: Of the request; those of the trace are replaced.
+    """
+    return _forwarding(method, url, headers) if _is_traced() else _NO_SPAN
 
 
 @contextmanager
-def _forwarding(request: httpx.Request) -> Iterator[Span]:
+def _forwarding(method: str, url: SplitResult, headers: list[tuple[bytes, bytes]]) -> Iterator[Span]:
     with _span("meshguard upstream", SpanKind.CLIENT) as span:
-        span.set_attributes(_about_upstream(request))
-        for name in _TRACE_HEADERS:
-            request.headers.pop(name, None)
-        _w3c.inject(request.headers)
+        span.set_attributes(_about_upstream(method, url))
+        carrier: dict[str, str] = {}
+        _w3c.inject(carrier)
+        headers[:] = [pair for pair in headers if pair[0].decode("latin-1") not in _TRACE_HEADERS]
+        headers.extend((name.encode(), value.encode()) for name, value in carrier.items())
         yield span
 
 
@@ -235,9 +244,9 @@ def forwarded(span: Span, status: int) -> None:
         _mark_error(span, str(status))
 
 
-def _about_upstream(request: httpx.Request) -> dict[str, str | int]:
-    port = {} if request.url.port is None else {"server.port": request.url.port}
-    return {"http.request.method": request.method, "server.address": request.url.host, **port}
+def _about_upstream(method: str, url: SplitResult) -> dict[str, str | int]:
+    port = {} if url.port is None else {"server.port": url.port}
+    return {"http.request.method": method, "server.address": url.hostname or "", **port}
 
 
 @contextmanager

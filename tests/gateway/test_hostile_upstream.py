@@ -81,6 +81,7 @@ def agent(open_lab: Callable[..., Lab], hostile: Hostile) -> httpx.Client:
         b"HTTP/1.1 99 Low\r\n\r\n",
         b"ICY 200 OK\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: evil\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1_000 + OK + b"\r\n",
         OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
         OK + b"Content-Length: -1\r\n\r\n",
         OK + b"Content-Length: many\r\n\r\n",
@@ -157,6 +158,11 @@ def test_a_body_that_stalls_is_given_up_after_the_timeout(agent: httpx.Client, h
 def test_more_body_than_was_declared_is_cut_off(agent: httpx.Client, hostile: Hostile) -> None:
     hostile.answer = [OK + b"Content-Length: 2\r\n\r\nok and more"]
     assert [agent.get("/proxy/x").content for _ in range(3)] == [b"ok"] * 3
+
+
+def test_a_body_in_the_smallest_chunks_arrives_whole(agent: httpx.Client, hostile: Hostile) -> None:
+    hostile.answer = [OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n"]
+    assert agent.get("/proxy/x").content == b"x" * 10_000
 
 
 def test_a_length_beside_chunks_is_not_passed_on(agent: httpx.Client, hostile: Hostile) -> None:

@@ -119,7 +119,8 @@ def test_the_form_of_the_log_is_a_flag_too(tmp_path: Path) -> None:
         agent.get("/proxy/crm", headers={"X-MeshGuard-Action": "read:x"})
         process.terminate()
         _, text = process.communicate(timeout=20)
-    assert [line["message"] for line in lines_of(text)] == ["the upstream can't be reached (ConnectError)"]
+    messages = [line["message"] for line in lines_of(text)]
+    assert messages == ["the upstream can't be reached (ConnectionRefusedError)"]
 
 
 def test_a_form_that_is_none_is_refused() -> None:

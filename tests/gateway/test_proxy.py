@@ -18,23 +18,26 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from tests.gateway.conftest import Lab, check
-from tests.support import running_app, until
+from tests.support import ADMIN_TOKEN, gateway_client, running_app, until
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Signal:
-    """An event of the upstream's loop that the test sets from its own thread."""
+    """An event of the upstream's loop that the test may set, from its own thread, before it is awaited."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_set = False
 
     async def wait(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._event.wait()
+        if not self._is_set:
+            await self._event.wait()
 
     def set(self) -> None:
+        self._is_set = True
         if self._loop:
             self._loop.call_soon_threadsafe(self._event.set)
 
@@ -193,6 +196,23 @@ def test_a_query_with_raw_bytes_is_refused_before_anything_is_recorded(agent: An
         connection.sendall(request)
         assert b" 400 " in connection.recv(100)
     assert agent.lab.entries(kind="decision") == []
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_header_that_http_has_no_form_for_is_refused(tmp_path: Path) -> None:
+    settings = {"proxy_target": "http://127.0.0.1:9", "mode": "audit"}
+    async with gateway_client(tmp_path, **settings) as client:
+        created = await client.post(
+            "/admin/agents", json={"name": "bot"}, headers={"X-Admin-Token": ADMIN_TOKEN}
+        )
+        headers = {"Authorization": f"Bearer {created.json()['token']}", "X-Odd": "a\x0bb"}
+        response = await client.get("/proxy/x", headers=headers)
+    assert (response.status_code, response.json()["details"][0]["path"]) == (400, "/header")
 
 
 def test_raw_dot_segments_are_refused(agent: httpx.Client, upstream: Upstream) -> None:

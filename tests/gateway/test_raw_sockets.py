@@ -263,6 +263,14 @@ def test_too_many_or_too_large_headers_are_refused(door: Door, recorder: Recorde
     assert recorder.requests == []
 
 
+def test_the_gateway_adds_no_header_of_its_http_client(door: Door, recorder: Recorder) -> None:
+    door.ask(door.request("GET /proxy/x HTTP/1.1", "X-Mine: a", "X-Mine: b"))
+    names = [line.split(b":")[0].lower() for line in recorder.requests[0].removesuffix(END).split(b"\r\n")]
+    added = [b"x-meshguard-agent-id", b"x-meshguard-trace-id", b"traceparent"]
+    forwarded = [b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"]
+    assert sorted(names[1:]) == sorted([b"host", b"x-mine", b"x-mine", *added, *forwarded])
+
+
 def test_a_websocket_is_refused_with_words(door: Door, recorder: Recorder) -> None:
     request = door.request(
         "GET /proxy/x HTTP/1.1",
@@ -465,6 +473,14 @@ def test_events_arrive_as_they_are_sent_and_a_break_is_passed_on_without_a_trace
         log = door.process.communicate(timeout=20)[1]
     assert "broke off (RemoteProtocolError)" in log
     assert "Traceback" not in log
+
+
+def test_headers_of_a_stream_arrive_before_its_first_event(open_door: Callable[..., Door]) -> None:
+    with closing(Stage(CHUNKED, EVENTS[1])) as stage:
+        door = open_door(PROXY_TARGET=stage.url)
+        with door.connect(door.request("GET /proxy/x HTTP/1.1")) as connection:
+            stage.cues[0].set()
+            assert b"text/event-stream" in received_until(connection, END)
 
 
 @pytest.mark.parametrize("begun", [False, True])
