@@ -14,7 +14,7 @@ import httpx
 
 from meshguard.gateway import telemetry
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
-from meshguard.gateway.http import ClientGone, Request, Response, header, too_slow
+from meshguard.gateway.http import ClientGone, Request, Response, too_slow
 from meshguard.gateway.ids import random_hex
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
@@ -111,7 +111,7 @@ def _questions(setting: str, request: Request, path: str) -> list[Asked]:
 
 
 def _declared_length(request: Request) -> int | None:
-    text = header(request.scope, b"content-length")
+    text = request.head.get(b"content-length")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()):
@@ -147,7 +147,7 @@ class Forwarding:
         base = urlsplit(target)
         raw = f"{base.path.rstrip('/')}/{encode(path)}".encode()
         query = self._request.scope["query_string"]
-        has_body = self._length is not None or _is_chunked(self._request)
+        has_body = self._length is not None or b"transfer-encoding" in self._request.head
         if not has_body:
             self._body_read.set()
         return httpx.Request(
@@ -163,8 +163,9 @@ class Forwarding:
 
     def _headers(self, host: str) -> list[tuple[bytes, bytes]]:
         scope = self._request.scope
-        named = _named_by_connection(scope["headers"])
-        kept = [(name, value) for name, value in scope["headers"] if _passes(name) and name not in named]
+        pairs = self._request.head.pairs
+        named = _named_by_connection(pairs)
+        kept = [(name, value) for name, value in pairs if _passes(name) and name not in named]
         client = scope.get("client") or ("unknown", 0)
         added = {
             "Host": host,
@@ -172,7 +173,7 @@ class Forwarding:
             "X-MeshGuard-Trace-ID": self._request.trace_id,
             "X-Forwarded-For": client[0],
             "X-Forwarded-Proto": scope.get("scheme", "http"),
-            "X-Forwarded-Host": header(scope, b"host") or "",
+            "X-Forwarded-Host": self._request.head.get(b"host") or "",
             "traceparent": _traceparent(self._request),
         }
         if self._length is not None:
@@ -227,6 +228,11 @@ class Forwarding:
             await self._response.aclose()
             raise _unreachable()
 
+    @property
+    def status(self) -> int:
+        """The upstream's status."""
+        return self._response.status_code
+
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Stream the upstream's answer, as its bytes come.
 
@@ -236,7 +242,7 @@ class Forwarding:
         response = self._response
         try:
             headers = self._answer_headers(trace_id)
-            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
             async with _watched(self._request.receive, self._body_read):
                 async for chunk in response.aiter_raw():
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -256,9 +262,7 @@ class Forwarding:
             for name, value in raw
             if name not in _HOP_BY_HOP and name not in named and not name.startswith(b"x-meshguard-")
         ]
-        added = [pair for pair in decision_headers(self._verdict) if pair[0] != "Cache-Control"]
-        added.append(("X-MeshGuard-Trace-ID", trace_id))
-        return kept + [(name.lower().encode(), value.encode()) for name, value in added]
+        return [*kept, *decision_headers(self._verdict), (b"x-meshguard-trace-id", trace_id.encode())]
 
 
 @asynccontextmanager
@@ -305,10 +309,6 @@ async def _chunks(receive: Receive, timeout: float) -> AsyncIterator[bytes]:  # 
         more = message.get("more_body", False)
 
 
-def _is_chunked(request: Request) -> bool:
-    return any(name == b"transfer-encoding" for name, _ in request.scope["headers"])
-
-
 def _passes(name: bytes) -> bool:
     """Whether the client's header goes upstream; `_` counts as `-`, as some upstreams read it."""
     spelled = name.lower().replace(b"_", b"-")
@@ -321,7 +321,7 @@ def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
 
 
 def _traceparent(request: Request) -> str:
-    given = header(request.scope, b"traceparent")
+    given = request.head.get(b"traceparent")
     return given or f"00-{random_hex(32)}-{random_hex(16)}-01"
 
 
