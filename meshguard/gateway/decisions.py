@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from meshguard_api import models
-from meshguard_api.types import UNSET
-
 from meshguard.gateway import telemetry
 from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.auth import unauthorized
@@ -213,40 +210,32 @@ def decision_headers(verdict: Verdict) -> RawHeaders:
 
 
 def denial(verdict: Verdict) -> Response:
-    """Return the 403 of a denied action."""
-    decision, question = verdict.decision, verdict.question
-    body = models.Denial(
-        error="forbidden",
-        message=decision.reason,
-        reason=decision.reason,
-        action=question.action,
-        trace_id=verdict.row["trace_id"],
-        audit_id=verdict.row["id"],
-        resource=_or_unset(question.resource),
-        policy=_or_unset(decision.policy),
-        rule=_or_unset(decision.rule),
-    )
-    return json_response(body.to_dict(), 403, (*decision_headers(verdict), *NO_STORE))
+    """Return the 403 of a denied action, `Denial` of openapi.yaml."""
+    reason = verdict.decision.reason
+    body = {"error": "forbidden", "message": reason, **_about(verdict)}
+    return json_response(body, 403, (*decision_headers(verdict), *NO_STORE))
 
 
 def _wire(verdict: Verdict, mode: str) -> dict[str, Any]:
+    """Return `Decision` of openapi.yaml."""
+    body = {"decision": verdict.word, "allowed": verdict.allowed, "mode": mode, **_about(verdict)}
+    if verdict.row["would_deny"]:
+        body["wouldDeny"] = True
+    if verdict.decision.explanation:
+        body["explanation"] = verdict.decision.explanation
+    return body
+
+
+def _about(verdict: Verdict) -> dict[str, Any]:
+    """Return what both tell; what is absent is left out."""
     decision, question = verdict.decision, verdict.question
-    explanation = decision.explanation
-    return models.Decision(
-        decision=verdict.word,
-        allowed=verdict.allowed,
-        action=question.action,
-        reason=decision.reason,
-        trace_id=verdict.row["trace_id"],
-        audit_id=verdict.row["id"],
-        mode=mode,
-        resource=_or_unset(question.resource),
-        policy=_or_unset(decision.policy),
-        rule=_or_unset(decision.rule),
-        would_deny=True if verdict.row["would_deny"] else UNSET,
-        explanation=models.Explanation.from_dict(explanation) if explanation else UNSET,
-    ).to_dict()
-
-
-def _or_unset(value: str | None) -> Any:
-    return UNSET if value is None else value
+    about = {
+        "action": question.action,
+        "reason": decision.reason,
+        "traceId": verdict.row["trace_id"],
+        "auditId": verdict.row["id"],
+        "resource": question.resource,
+        "policy": decision.policy,
+        "rule": decision.rule,
+    }
+    return {name: value for name, value in about.items() if value is not None}
