@@ -70,7 +70,7 @@ _PRAGMAS = (
     "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
