@@ -71,7 +71,8 @@ def entry_hash(entry: Mapping[str, Any]) -> str:
         >>> entry_hash({"sequence": 1, "hash": "whatever"})
         '603ff4b70ceeeda2a87631465b1a7089df62b5d48e4426d1bbe9bd2c219f0bfd'
     """
-    hashed = {name: value for name, value in entry.items() if name != "hash"}
+    hashed = dict(entry)
+    hashed.pop("hash", None)
     return hashlib.sha256(canonical(hashed)).hexdigest()
 
 

@@ -17,13 +17,11 @@ from meshguard.gateway.http import (
     NO_WEBSOCKETS,
     Answer,
     ClientGone,
+    Head,
     Request,
-    check_head,
     error_response,
-    header,
     read_parameters,
 )
-from meshguard.gateway.ids import new_id
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.proxy import proxy
 from meshguard.gateway.routing import Router
@@ -74,6 +72,7 @@ HANDLERS: dict[str, Handler] = {
     "export_audit_entries": audit_operations.export_audit_entries,
     "verify_audit_log": audit_operations.verify_audit_log,
 }
+_TRACE_HEADERS = {"X-MeshGuard-Trace-ID": b"x-meshguard-trace-id", "X-Trace-ID": b"x-trace-id"}
 _TRACE_ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -111,7 +110,9 @@ class _Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             with telemetry.serving(scope) as exchange:
-                await self._respond(scope, receive, exchange.watching(send), exchange)
+                await self._respond(scope, receive, send, exchange)
+            if self._gateway.metrics:
+                self._gateway.metrics.duration.observe(exchange.seconds)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
@@ -131,33 +132,31 @@ class _Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        started = time.perf_counter()
-        trace_id = exchange.trace_id = new_id()
         try:
-            trace_id = exchange.trace_id = _given_trace_id(scope) or trace_id
-            answer = await self._answer(scope, receive, trace_id, exchange)
+            head = Head(scope)
+            exchange.trace_id = _given_trace_id(head) or exchange.trace_id
+            answer = await self._answer(scope, receive, head, exchange)
         except ClientGone:
             # Nobody reads this, unless the body was no HTTP.
             problem = invalid(Detail("", "the body breaks off"))
-            answer = error_response(problem, trace_id, is_head=scope["method"] == "HEAD")
+            answer = error_response(problem, exchange.trace_id, is_head=scope["method"] == "HEAD")
         except Problem as problem:
-            answer = error_response(problem, trace_id, is_head=scope["method"] == "HEAD")
+            answer = error_response(problem, exchange.trace_id, is_head=scope["method"] == "HEAD")
         except Exception as error:  # noqa: BLE001 - it is logged, and answered without internals
-            _log.error("request %s failed: %s", trace_id, described(error))
+            _log.error("request %s failed: %s", exchange.trace_id, described(error))
             failure = Problem(500, "The gateway failed to answer; report this trace id to its operator.")
-            answer = error_response(failure, trace_id, is_head=scope["method"] == "HEAD")
-        await _send(answer, send, trace_id)
-        if self._gateway.metrics:
-            self._gateway.metrics.duration.observe(time.perf_counter() - started)
+            answer = error_response(failure, exchange.trace_id, is_head=scope["method"] == "HEAD")
+        exchange.status = answer.status
+        await _send(answer, send, exchange.trace_id)
 
-    async def _answer(self, scope: Scope, receive: Receive, trace_id: str, exchange: Exchange) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, head: Head, exchange: Exchange) -> Answer:
         if not self._is_started:
             raise Problem(503, "The gateway is starting or stopping; try again in a second.")
-        check_head(scope)
+        head.check()
         operation, path = self._router.find(scope["method"], _raw_path(scope))
         exchange.route = operation.template
         timeout = self._gateway.settings.request_timeout
-        request = Request(scope, receive, trace_id, operation, path, timeout=timeout)
+        request = Request(scope, receive, head, exchange.trace_id, operation, path, timeout=timeout)
         self._authenticate(operation, request)
         exchange.agent_id = request.agent.record.id if request.agent else None
         read_parameters(request, open_query=operation.template == "/proxy/{path}")
@@ -165,11 +164,11 @@ class _Application:
 
     def _authenticate(self, operation: Operation, request: Request) -> None:
         if operation.credential == "agentToken":
-            authorization = header(request.scope, b"authorization")
+            authorization = request.head.get(b"authorization")
             request.agent = self._gateway.tokens.agent(authorization, self._gateway.current.confirmed())
         elif operation.credential == "adminToken":
             address = (request.scope.get("client") or ("unknown", 0))[0]
-            self._gateway.admin_token.check(header(request.scope, b"x-admin-token"), address)
+            self._gateway.admin_token.check(request.head.get(b"x-admin-token"), address)
 
 
 async def _send(answer: Answer, send: Send, trace_id: str) -> None:
@@ -194,9 +193,9 @@ def _raw_path(scope: Scope) -> str:
     return raw.decode("latin-1") if raw else quote(scope["path"])
 
 
-def _given_trace_id(scope: Scope) -> str | None:
-    for name in ("X-MeshGuard-Trace-ID", "X-Trace-ID"):
-        text = header(scope, name.lower().encode())
+def _given_trace_id(head: Head) -> str | None:
+    for name, raw in _TRACE_HEADERS.items():
+        text = head.get(raw)
         if text is not None:
             if not _TRACE_ID.fullmatch(text):
                 raise invalid(Detail(f"/header/{name}", "1 to 128 visible ASCII characters"))

@@ -67,7 +67,7 @@ def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:
         TypeError: The same.
         OverflowError: The same.
     """
-    entry = {name: row[column] for name, column in _FIELDS.items() if row[column] is not None}
+    entry = {name: value for name, column in _FIELDS.items() if (value := row[column]) is not None}
     entry["timestamp"] = timestamp(row["timestamp"])
     if row["would_deny"] is not None:
         entry["wouldDeny"] = bool(row["would_deny"])

@@ -105,6 +105,8 @@ class Export:
     They are those that had arrived when it began, lest it chase a busy log for ever.
     """
 
+    status = 200
+
     def __init__(self, gateway: Gateway, filters: audit_log.Filters) -> None:
         self._gateway = gateway
         self._filters = filters
@@ -130,8 +132,8 @@ class Export:
 
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Send status, headers and body."""
-        headers = own_headers((*NO_STORE, ("Content-Type", "application/x-ndjson")), trace_id)
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        headers = own_headers((*NO_STORE, (b"content-type", b"application/x-ndjson")), trace_id)
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         while self._page:
             lines = "".join(f"{to_json(entry)}\n" for entry in self._page).encode()
             await send({"type": "http.response.body", "body": lines, "more_body": True})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], float]
@@ -23,8 +24,12 @@ def timestamp(moment: int) -> str:
         >>> timestamp(1795340999123)
         '2026-11-22T09:49:59.123Z'
     """
-    text = (_EPOCH + timedelta(milliseconds=moment)).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    return f"{_second(moment // 1000)}.{moment % 1000:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 def parse_timestamp(text: str) -> int:

@@ -22,6 +22,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _MAX_SHOWN = 60
 _MASK = "the value"
+_TRACE_ID = "X-MeshGuard-Trace-ID"  # which every request may have, also one that no operation answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,17 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the contract."""
+    """One operation of the contract; `headers` by their names in ASGI, without that of the trace id."""
 
     id: str
     method: str
     template: str
     credential: str | None
-    parameters: tuple[Parameter, ...]
+    path: dict[str, Parameter]
+    query: dict[str, Parameter]
+    headers: dict[bytes, Parameter]
     media_types: tuple[str, ...]
     body: Check | None
-
-    def in_place(self, place: str) -> dict[str, Parameter]:
-        """Return the parameters of a place by name."""
-        return {parameter.name: parameter for parameter in self.parameters if parameter.place == place}
 
 
 class Check:
@@ -135,15 +134,22 @@ def _operation(template: str, method: str, spec: dict[str, Any], document: dict[
     content = spec.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
     security = spec.get("security", ())
+    parameters = [
+        _parameter(_follow(parameter, document), components, document)
+        for parameter in spec.get("parameters", ())
+    ]
     return Operation(
         id=spec["operationId"],
         method=method.upper(),
         template=template,
         credential=next(iter(security[0])) if security else None,
-        parameters=tuple(
-            _parameter(_follow(parameter, document), components, document)
-            for parameter in spec.get("parameters", ())
-        ),
+        path={parameter.name: parameter for parameter in parameters if parameter.place == "path"},
+        query={parameter.name: parameter for parameter in parameters if parameter.place == "query"},
+        headers={
+            parameter.name.lower().encode(): parameter
+            for parameter in parameters
+            if parameter.place == "header" and parameter.name != _TRACE_ID
+        },
         media_types=tuple(content),
         body=Check(schema, components) if schema else None,
     )

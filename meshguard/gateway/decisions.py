@@ -7,14 +7,11 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from meshguard_api import models
-from meshguard_api.types import UNSET
-
 from meshguard.gateway import telemetry
 from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
-from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
 from meshguard.gateway.problems import Detail, invalid
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
@@ -177,7 +174,7 @@ async def check_action(gateway: Gateway, request: Request) -> Response:
         await gateway.decisions.record(verdicts, 200 if verdict.allowed else 403)
     if not verdict.allowed:
         return denial(verdict)
-    return json_response(_wire(verdict, gateway.settings.mode), headers=decision_headers(verdict))
+    return _answer(verdict, gateway.settings.mode)
 
 
 async def evaluate(gateway: Gateway, request: Request) -> Response:
@@ -186,8 +183,7 @@ async def evaluate(gateway: Gateway, request: Request) -> Response:
     with telemetry.deciding(asked.question.action):
         verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
         await gateway.decisions.record(verdicts, 200)
-    verdict = verdicts[0]
-    return json_response(_wire(verdict, gateway.settings.mode), headers=decision_headers(verdict))
+    return _answer(verdicts[0], gateway.settings.mode)
 
 
 async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
@@ -197,56 +193,49 @@ async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
         await gateway.decisions.record(verdicts, 200)
     decisions = [_wire(verdict, gateway.settings.mode) for verdict in verdicts]
-    agent_id = (("X-MeshGuard-Agent-Id", request.caller.record.id),)
-    return json_response({"decisions": decisions}, headers=(*agent_id, *NO_STORE))
+    agent_id = (b"x-meshguard-agent-id", request.caller.record.id.encode())
+    return json_response({"decisions": decisions}, headers=(agent_id, *NO_STORE))
 
 
-def decision_headers(verdict: Verdict) -> tuple[tuple[str, str], ...]:
-    """Return the response headers that go with a decision."""
+def _answer(verdict: Verdict, mode: str) -> Response:
+    return json_response(_wire(verdict, mode), headers=(*decision_headers(verdict), *NO_STORE))
+
+
+def decision_headers(verdict: Verdict) -> RawHeaders:
+    """Return the response headers that tell of a decision."""
+    decided = (b"x-meshguard-decision", verdict.word.encode())
+    agent_id = (b"x-meshguard-agent-id", verdict.row["agent_id"].encode())
     policy = verdict.decision.policy
-    return (
-        ("X-MeshGuard-Decision", verdict.word),
-        *((("X-MeshGuard-Policy", policy),) if policy else ()),
-        ("X-MeshGuard-Agent-Id", verdict.row["agent_id"]),
-        *NO_STORE,
-    )
+    return (decided, (b"x-meshguard-policy", policy.encode()), agent_id) if policy else (decided, agent_id)
 
 
 def denial(verdict: Verdict) -> Response:
-    """Return the 403 of a denied action."""
-    decision, question = verdict.decision, verdict.question
-    body = models.Denial(
-        error="forbidden",
-        message=decision.reason,
-        reason=decision.reason,
-        action=question.action,
-        trace_id=verdict.row["trace_id"],
-        audit_id=verdict.row["id"],
-        resource=_or_unset(question.resource),
-        policy=_or_unset(decision.policy),
-        rule=_or_unset(decision.rule),
-    )
-    return json_response(body.to_dict(), 403, decision_headers(verdict))
+    """Return the 403 of a denied action, `Denial` of openapi.yaml."""
+    reason = verdict.decision.reason
+    body = {"error": "forbidden", "message": reason, **_about(verdict)}
+    return json_response(body, 403, (*decision_headers(verdict), *NO_STORE))
 
 
 def _wire(verdict: Verdict, mode: str) -> dict[str, Any]:
+    """Return `Decision` of openapi.yaml."""
+    body = {"decision": verdict.word, "allowed": verdict.allowed, "mode": mode, **_about(verdict)}
+    if verdict.row["would_deny"]:
+        body["wouldDeny"] = True
+    if verdict.decision.explanation:
+        body["explanation"] = verdict.decision.explanation
+    return body
+
+
+def _about(verdict: Verdict) -> dict[str, Any]:
+    """Return what both tell; what is absent is left out."""
     decision, question = verdict.decision, verdict.question
-    explanation = decision.explanation
-    return models.Decision(
-        decision=verdict.word,
-        allowed=verdict.allowed,
-        action=question.action,
-        reason=decision.reason,
-        trace_id=verdict.row["trace_id"],
-        audit_id=verdict.row["id"],
-        mode=mode,
-        resource=_or_unset(question.resource),
-        policy=_or_unset(decision.policy),
-        rule=_or_unset(decision.rule),
-        would_deny=True if verdict.row["would_deny"] else UNSET,
-        explanation=models.Explanation.from_dict(explanation) if explanation else UNSET,
-    ).to_dict()
-
-
-def _or_unset(value: str | None) -> Any:
-    return UNSET if value is None else value
+    about = {
+        "action": question.action,
+        "reason": decision.reason,
+        "traceId": verdict.row["trace_id"],
+        "auditId": verdict.row["id"],
+        "resource": question.resource,
+        "policy": decision.policy,
+        "rule": decision.rule,
+    }
+    return {name: value for name, value in about.items() if value is not None}

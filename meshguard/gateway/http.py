@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from meshguard_api import models
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from meshguard.gateway.contract import Operation
     from meshguard.gateway.snapshot import Agent
 
-NO_STORE = (("Cache-Control", "no-store"),)
+RawHeaders: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
+
+NO_STORE: RawHeaders = ((b"cache-control", b"no-store"),)
 MAX_BODY = 1_048_576
 MAX_HEADERS = 100
 MAX_HEAD = 65_536  # bytes of all headers together, names and values
@@ -37,27 +40,57 @@ class ClientGone(Exception):  # noqa: N818 - nobody is there to be told of an er
     """The client closed the connection, or the rest of its body is no HTTP."""
 
 
-def check_head(scope: Scope) -> None:
-    """Do nothing if the request's head has one meaning, is of bearable size, and wants plain HTTP.
-
-    Raises:
-        Problem: 400.
-    """
-    headers = scope["headers"]
-    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
-        raise invalid(Detail("/header", f"at most {MAX_HEADERS} headers of {MAX_HEAD} bytes in all"))
-    names = [name for name, _ in headers]
-    if b"transfer-encoding" in names and b"content-length" in names:
-        raise invalid(Detail("/header/Content-Length", "not together with Transfer-Encoding"))
-    if not header(scope, b"host") and scope.get("http_version") == "1.1":
-        raise invalid(Detail("/header/Host", "this header is needed"))
-    if b"upgrade" in names and any(
-        name == b"upgrade" and b"websocket" in value.lower() for name, value in headers
-    ):
-        raise invalid(Detail("/header/Upgrade", NO_WEBSOCKETS))
-
-
 NO_WEBSOCKETS = "this gateway carries no WebSockets; send plain HTTP requests"
+
+
+class Head:
+    """The headers of a request, read once.
+
+    Args:
+        scope: ASGI's own.
+    """
+
+    __slots__ = ("_http_version", "_values", "pairs")
+
+    def __init__(self, scope: Scope) -> None:
+        self.pairs: list[tuple[bytes, bytes]] = scope["headers"]
+        self._values: dict[bytes, bytes] = dict(self.pairs)
+        self._http_version = scope.get("http_version")
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._values
+
+    def get(self, name: bytes) -> str | None:
+        """Return a header's text; None when it is absent.
+
+        Raises:
+            Problem: 400, when it is given twice.
+        """
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if len(self._values) < len(self.pairs) and len(self.all(name)) > 1:
+            raise invalid(Detail(f"/header/{name.decode('latin-1')}", "given twice"))
+        return value.decode("latin-1").strip()
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Return each value of a header."""
+        return [value for key, value in self.pairs if key == name]
+
+    def check(self) -> None:
+        """Do nothing if the head has one meaning, is of bearable size, and wants plain HTTP.
+
+        Raises:
+            Problem: 400.
+        """
+        if len(self.pairs) > MAX_HEADERS or sum(map(len, chain.from_iterable(self.pairs))) > MAX_HEAD:
+            raise invalid(Detail("/header", f"at most {MAX_HEADERS} headers of {MAX_HEAD} bytes in all"))
+        if b"transfer-encoding" in self and b"content-length" in self:
+            raise invalid(Detail("/header/Content-Length", "not together with Transfer-Encoding"))
+        if not self.get(b"host") and self._http_version == "1.1":
+            raise invalid(Detail("/header/Host", "this header is needed"))
+        if b"upgrade" in self and any(b"websocket" in value.lower() for value in self.all(b"upgrade")):
+            raise invalid(Detail("/header/Upgrade", NO_WEBSOCKETS))
 
 
 @dataclass(slots=True)
@@ -67,6 +100,7 @@ class Request:
     Args:
         scope: ASGI's own.
         receive: ASGI's own.
+        head: The headers.
         trace_id: From the header, or made up.
         operation: What is asked for.
         path: The path parameters.
@@ -78,6 +112,7 @@ class Request:
 
     scope: Scope
     receive: Receive
+    head: Head
     trace_id: str
     operation: Operation
     path: dict[str, str] = field(default_factory=dict)
@@ -99,7 +134,7 @@ class Request:
         Raises:
             Problem: 413, when it has more than 1 MiB; 400, when it does not arrive in time.
         """
-        declared = header(self.scope, b"content-length")
+        declared = self.head.get(b"content-length")
         if declared and declared.isdecimal() and int(declared[:20]) > MAX_BODY:
             raise _too_large()
         try:
@@ -143,7 +178,7 @@ class Request:
         Raises:
             Problem: 400, when it is none of the known ones, or the text is not in UTF-8.
         """
-        media_type, _, parameters = (header(self.scope, b"content-type") or "").partition(";")
+        media_type, _, parameters = (self.head.get(b"content-type") or "").partition(";")
         media_type = media_type.strip().lower()
         charset = parameters.strip().lower().removeprefix("charset=").strip('"')
         if media_type not in known or charset not in {"", "utf-8"}:
@@ -175,14 +210,17 @@ def _too_large() -> Problem:
     return Problem(413, f"The body has more than {MAX_BODY} bytes; send less.")
 
 
-def own_headers(headers: tuple[tuple[str, str], ...], trace_id: str) -> list[tuple[bytes, bytes]]:
+def own_headers(headers: RawHeaders, trace_id: str) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer that is the gateway's own, with those that all of them have."""
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers]
-    return [*raw, *_SAFETY, (b"x-meshguard-trace-id", trace_id.encode())]
+    return [*headers, *_SAFETY, (b"x-meshguard-trace-id", trace_id.encode())]
 
 
 class Answer(Protocol):
     """Something that can be sent as the response."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
 
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Send status, headers and body."""
@@ -194,32 +232,31 @@ class Response:
 
     status: int
     body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = NO_STORE
-    media_type: str | None = "application/json"
+    headers: RawHeaders = NO_STORE
+    media_type: bytes = b"application/json"
 
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Send status, headers and body."""
         headers = own_headers(self.headers, trace_id)
-        if self.body and self.media_type:
-            headers.append((b"content-type", self.media_type.encode()))
+        if self.body:
+            headers.append((b"content-type", self.media_type))
         if self.status != 204:  # noqa: PLR2004
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_response(
-    content: dict[str, Any], status: int = 200, headers: tuple[tuple[str, str], ...] = NO_STORE
-) -> Response:
+def json_response(content: dict[str, Any], status: int = 200, headers: RawHeaders = NO_STORE) -> Response:
     """Return a response with a JSON body."""
     return Response(status, to_json(content).encode(), headers)
 
 
 def error_response(problem: Problem, trace_id: str, *, is_head: bool = False) -> Response:
     """Return the response that says what is wrong (openapi.yaml, "Errors")."""
+    headers = (*((name.lower().encode(), value.encode()) for name, value in problem.headers), *NO_STORE)
     if is_head:
-        return Response(problem.status, headers=(*problem.headers, *NO_STORE))
-    return json_response(_error(problem, trace_id), problem.status, (*problem.headers, *NO_STORE))
+        return Response(problem.status, headers=headers)
+    return json_response(_error(problem, trace_id), problem.status, headers)
 
 
 def _error(problem: Problem, trace_id: str) -> dict[str, Any]:
@@ -228,18 +265,6 @@ def _error(problem: Problem, trace_id: str) -> dict[str, Any]:
         details = [models.ErrorDetail(fault.path, fault.message) for fault in problem.details]
         return models.InvalidRequestError(code, problem.message, trace_id, details).to_dict()
     return {**models.Error(code, problem.message, trace_id).to_dict(), **problem.fields}
-
-
-def header(scope: Scope, name: bytes) -> str | None:
-    """Return a header's text; None when it is absent.
-
-    Raises:
-        Problem: 400, when it is given twice.
-    """
-    values = [value for key, value in scope["headers"] if key == name]
-    if len(values) > 1:
-        raise invalid(Detail(f"/header/{name.decode('latin-1')}", "given twice"))
-    return values[0].decode("latin-1").strip() if values else None
 
 
 def read_parameters(request: Request, *, open_query: bool) -> None:
@@ -255,16 +280,15 @@ def read_parameters(request: Request, *, open_query: bool) -> None:
     faults: list[Detail] = []
     if not open_query:
         _read_query(request, faults)
-    for parameter in request.operation.parameters:
-        if parameter.place == "header" and parameter.name != "X-MeshGuard-Trace-ID":
-            text = header(request.scope, parameter.name.lower().encode())
-            if text is not None:
-                request.headers[parameter.name] = text
-                faults.extend(parameter.faults(text))
-            elif parameter.required:
-                faults.append(Detail(f"/header/{parameter.name}", "this header is needed"))
-        elif parameter.place == "path":
-            faults.extend(parameter.faults(request.path[parameter.name]))
+    for raw_name, parameter in request.operation.headers.items():
+        text = request.head.get(raw_name)
+        if text is not None:
+            request.headers[parameter.name] = text
+            faults.extend(parameter.faults(text))
+        elif parameter.required:
+            faults.append(Detail(f"/header/{parameter.name}", "this header is needed"))
+    for name, parameter in request.operation.path.items():
+        faults.extend(parameter.faults(request.path[name]))
     if faults:
         raise invalid(*faults)
 
@@ -278,7 +302,7 @@ def _read_query(request: Request, faults: list[Detail]) -> None:
     except UnicodeDecodeError:
         faults.append(Detail("/query", "the query is not UTF-8"))
         return
-    known = request.operation.in_place("query")
+    known = request.operation.query
     for name, text in pairs:
         if name not in known:
             faults.append(unknown_parameter(name, known))

@@ -22,4 +22,4 @@ def new_id() -> str:
         >>> len(new_id())
         32
     """
-    return f"{int(time() * 1000):012x}{random_hex(20)}"
+    return f"{int(time() * 1000):012x}{random.getrandbits(80):020x}"

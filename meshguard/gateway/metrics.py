@@ -15,9 +15,8 @@ class Metrics:
 
     def __init__(self, current: Current) -> None:
         self._registry = CollectorRegistry()
-        self._checks = Counter(
-            "meshguard_policy_checks", "Decisions made.", ["decision"], registry=self._registry
-        )
+        checks = Counter("meshguard_policy_checks", "Decisions made.", ["decision"], registry=self._registry)
+        self._checks = {word: checks.labels(word) for word in ("allow", "deny")}
         self.duration = Histogram(
             "meshguard_request_duration_seconds", "Time to answer a request.", registry=self._registry
         )
@@ -34,7 +33,7 @@ class Metrics:
 
     def count_decision(self, decision: str, errors: int) -> None:
         """Count a decision that was recorded."""
-        self._checks.labels(decision).inc()
+        self._checks[decision].inc()
         self._entries.inc()
         if errors:
             self._errors.inc(errors)

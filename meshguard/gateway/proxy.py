@@ -12,7 +12,7 @@ import h11
 
 from meshguard.gateway import telemetry
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
-from meshguard.gateway.http import ClientGone, Request, Response, header, too_slow
+from meshguard.gateway.http import ClientGone, Request, Response, too_slow
 from meshguard.gateway.ids import random_hex
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
@@ -100,7 +100,7 @@ def _questions(setting: str, request: Request, path: str) -> list[Asked]:
 
 
 def _declared_length(request: Request) -> int | None:
-    text = header(request.scope, b"content-length")
+    text = request.head.get(b"content-length")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()):
@@ -127,7 +127,7 @@ class Forwarding:
         self._verdict = verdict
         self._path = path
         self._length = length
-        self._has_body = length is not None or _is_chunked(request)
+        self._has_body = length is not None or b"transfer-encoding" in request.head
         self._body_read = asyncio.Event()
         self._deadline = asyncio.timeout(None)
         self._answer: Connection
@@ -141,8 +141,9 @@ class Forwarding:
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         scope = self._request.scope
-        named = _named_by_connection(scope["headers"])
-        kept = [(name, value) for name, value in scope["headers"] if _passes(name) and name not in named]
+        pairs = self._request.head.pairs
+        named = _named_by_connection(pairs)
+        kept = [(name, value) for name, value in pairs if _passes(name) and name not in named]
         client = scope.get("client") or ("unknown", 0)
         added = {
             "Host": self._upstream.url.netloc,
@@ -150,7 +151,7 @@ class Forwarding:
             "X-MeshGuard-Trace-ID": self._request.trace_id,
             "X-Forwarded-For": client[0],
             "X-Forwarded-Proto": scope.get("scheme", "http"),
-            "X-Forwarded-Host": header(scope, b"host") or "",
+            "X-Forwarded-Host": self._request.head.get(b"host") or "",
             "traceparent": _traceparent(self._request),
         }
         if self._length is not None:
@@ -208,6 +209,11 @@ class Forwarding:
             raise _unreachable() from None
         self._body_read.set()  # whoever answers before the body's end does not read the rest
 
+    @property
+    def status(self) -> int:
+        """The upstream's status."""
+        return self._answer.status
+
     async def send_to(self, send: Send, trace_id: str) -> None:
         """Stream the upstream's answer, as its bytes come.
 
@@ -216,7 +222,7 @@ class Forwarding:
         """
         try:
             headers = self._answer_headers(trace_id)
-            await send({"type": "http.response.start", "status": self._answer.status, "headers": headers})
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
             piece, more = self._answer.read()
             if more:
                 piece = await self._stream(piece, send)
@@ -249,9 +255,7 @@ class Forwarding:
             for name, value in raw
             if name not in _HOP_BY_HOP and name not in named and not name.startswith(b"x-meshguard-")
         ]
-        added = [pair for pair in decision_headers(self._verdict) if pair[0] != "Cache-Control"]
-        added.append(("X-MeshGuard-Trace-ID", trace_id))
-        return kept + [(name.lower().encode(), value.encode()) for name, value in added]
+        return [*kept, *decision_headers(self._verdict), (b"x-meshguard-trace-id", trace_id.encode())]
 
 
 @asynccontextmanager
@@ -317,10 +321,6 @@ def _head(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> h11
         raise invalid(Detail("/header", "a header has characters that can't be forwarded")) from None
 
 
-def _is_chunked(request: Request) -> bool:
-    return any(name == b"transfer-encoding" for name, _ in request.scope["headers"])
-
-
 def _passes(name: bytes) -> bool:
     """Whether the client's header goes upstream; `_` counts as `-`, as some upstreams read it."""
     spelled = name.lower().replace(b"_", b"-")
@@ -333,7 +333,7 @@ def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
 
 
 def _traceparent(request: Request) -> str:
-    given = header(request.scope, b"traceparent")
+    given = request.head.get(b"traceparent")
     return given or f"00-{random_hex(32)}-{random_hex(16)}-01"
 
 

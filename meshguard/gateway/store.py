@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,7 +70,7 @@ _PRAGMAS = (
     "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
@@ -147,6 +150,9 @@ audit_entries = Table(
 )
 
 _ENTRY = [column.name for column in audit_entries.columns if column.name != "row_id"]
+_ENTRY_COLUMNS = ", ".join(_ENTRY)
+_values = itemgetter(*_ENTRY)
+_INSERTED_AT_ONCE = 64  # entries
 
 audit_heads = Table(
     "audit_heads",
@@ -396,19 +402,27 @@ def insert_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if len(rows) > 1 and is_postgresql(connection):
         _copy_entries(connection, rows)
         return
-    marks = "%({})s" if is_postgresql(connection) else ":{}"
-    values = ", ".join(marks.format(name) for name in _ENTRY)
-    statement = f"INSERT INTO audit_entries ({', '.join(_ENTRY)}) VALUES ({values})"  # noqa: S608 - of our names
-    connection.exec_driver_sql(statement, rows)
+    mark = "%s" if is_postgresql(connection) else "?"
+    # The driver gives up and takes back the interpreter's lock for each statement, so it gets few of them.
+    for start in range(0, len(rows), _INSERTED_AT_ONCE):
+        some = rows[start : start + _INSERTED_AT_ONCE]
+        values = tuple(chain.from_iterable(map(_values, some)))
+        connection.exec_driver_sql(_insertion(mark, len(some)), values)
+
+
+@cache
+def _insertion(mark: str, rows: int) -> str:
+    row = f"({', '.join([mark] * len(_ENTRY))})"
+    return f"INSERT INTO audit_entries ({_ENTRY_COLUMNS}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our names
 
 
 def _copy_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Do as an INSERT of many rows would, at a quarter of its cost."""
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor().copy(f"COPY audit_entries ({', '.join(_ENTRY)}) FROM STDIN") as copy:
+        with driver.cursor().copy(f"COPY audit_entries ({_ENTRY_COLUMNS}) FROM STDIN") as copy:
             for row in rows:
-                copy.write_row([row[name] for name in _ENTRY])
+                copy.write_row(_values(row))
     except BaseException as error:
         connection.invalidate(error)  # SQLAlchemy did not see it fail
         raise

@@ -37,14 +37,14 @@ async def get_gateway_info(gateway: Gateway, _request: Request) -> Response:
 
 async def get_openapi(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_openapi`."""
-    return Response(200, gateway.contract.text, (), "application/openapi+yaml")
+    return Response(200, gateway.contract.text, (), b"application/openapi+yaml")
 
 
 async def get_metrics(gateway: Gateway, _request: Request) -> Response:
     """Operation `get_metrics`."""
     if gateway.metrics is None:
         raise Problem(404, "Metrics are off; switch them on with the setting METRICS_ENABLED.")
-    return Response(200, gateway.metrics.text(), NO_STORE, "text/plain; version=0.0.4; charset=utf-8")
+    return Response(200, gateway.metrics.text(), NO_STORE, b"text/plain; version=0.0.4; charset=utf-8")
 
 
 async def get_health(gateway: Gateway, _request: Request) -> Response:

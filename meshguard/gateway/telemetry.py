@@ -18,6 +18,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from meshguard.gateway.ids import new_id
 from meshguard.gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from opentelemetry.context import Context
-    from starlette.types import Message, Scope, Send
+    from starlette.types import Scope
 
     from meshguard.gateway.decisions import Verdict
 
@@ -63,7 +64,7 @@ class Exchange:
 
     Args:
         method: The HTTP method; `_OTHER` for one that no operation has.
-        trace_id: The request's `X-MeshGuard-Trace-ID`, or the one that was made up.
+        trace_id: One that was made up, until the request's own `X-MeshGuard-Trace-ID` is read.
         route: The path of the operation in the contract.
         agent_id: Who asks, where an agent does.
         status: The status that was answered.
@@ -72,7 +73,7 @@ class Exchange:
     """
 
     method: str
-    trace_id: str | None = None
+    trace_id: str
     route: str | None = None
     agent_id: str | None = None
     status: int | None = None
@@ -99,16 +100,6 @@ class Exchange:
         """Make the request's own span, which its caller's is the parent of."""
         self._cleanup = ExitStack()
         self.span = self._cleanup.enter_context(_span(self.method, SpanKind.SERVER, _incoming(scope)))
-
-    def watching(self, send: Send) -> Send:
-        """Return a `send` that notes the status."""
-
-        async def note(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.status = message["status"]
-            await send(message)
-
-        return note
 
     def _end(self) -> None:
         self.seconds = perf_counter() - self._started
@@ -164,7 +155,7 @@ def is_on() -> bool:
 def serving(scope: Scope) -> Exchange:
     """Return what watches a request from its arrival until its answer is sent."""
     method = scope["method"]
-    exchange = Exchange(method if method in _METHODS else "_OTHER")
+    exchange = Exchange(method if method in _METHODS else "_OTHER", new_id())
     if is_on():
         exchange.begin_span(scope)
     return exchange

@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, Engine, bindparam, insert, update
 
 from meshguard.gateway.audit import Chain, Row
 from meshguard.gateway.problems import Problem, unavailable
@@ -24,6 +24,9 @@ _log = logging.getLogger("meshguard.gateway")
 
 MAX_PENDING = 10_000  # entries that may wait for the database before the gateway sheds load
 _MAX_GROUP = 1_000  # entries of one transaction, give or take the last job's
+_MOVE_HEAD = update(audit_heads).where(
+    audit_heads.c.stream == bindparam("here"), audit_heads.c.count == bindparam("was")
+)
 
 _T = TypeVar("_T")
 
@@ -67,7 +70,7 @@ class Writer:
     """
 
     def __init__(self, engine: Engine, seals: Seals) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(writes=True)
         self._seals = seals
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._pending = 0
@@ -137,7 +140,7 @@ class Writer:
 
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         try:
-            with self._engine.connect().execution_options(writes=True) as connection:
+            with self._engine.connect() as connection:
                 with connection.begin():
                     outcomes = [_perform(job, connection) for job in jobs]
                     done = [outcome for outcome in outcomes if isinstance(outcome, Change)]
@@ -170,8 +173,7 @@ class Writer:
         end = {"count": chain.count, "hash": chain.hash, "signature": self._seals.sign_head(chain)}
         if begun:
             # Nobody else appends to this chain; where somebody did, the two ends must not both count.
-            here = (audit_heads.c.stream == chain.stream, audit_heads.c.count == self._chain.count)
-            moved = connection.execute(update(audit_heads).where(*here).values(**end))
+            moved = connection.execute(_MOVE_HEAD, {"here": chain.stream, "was": self._chain.count, **end})
             if moved.rowcount != 1:
                 raise _HeadLostError
         else:

@@ -105,6 +105,18 @@ def test_a_lone_request_waits_for_nobody(lab: Lab) -> None:
     assert len(lab.entries(limit=1000)) == before + 1
 
 
+def test_entries_that_need_several_statements_are_recorded_whole_and_in_order(
+    open_lab: Callable[..., Lab],
+) -> None:
+    lab = open_lab(rate_limit_rpm=0)
+    actions = [f"read:{number}" for number in range(150)]
+    body = {"requests": [{"action": action} for action in actions]}
+    assert lab.agent().post("/api/v1/pdp/evaluate/batch", json=body).status_code == 200
+    recorded = [entry["action"] for entry in reversed(lab.entries(limit=len(actions)))]
+    assert recorded == actions
+    assert is_valid(lab)
+
+
 def test_time_that_moves_backwards_breaks_nothing(open_lab: Callable[..., Lab], clock: Clock) -> None:
     lab = open_lab(clock=clock, audit_retention_days=30)
     agent = lab.agent()
