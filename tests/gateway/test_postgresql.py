@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from meshguard.cli.db import app
 from meshguard.gateway import audit_log, partitions, store
-from meshguard.gateway.audit_seals import Seals
+from meshguard.gateway.audit_seals import Seals, read_heads
 from tests.gateway.conftest import Lab, check
 from tests.gateway.test_serve import SECRETS, run
 from tests.servers import PostgreSQL
@@ -230,7 +230,6 @@ def test_a_partition_that_is_to_go_while_the_log_is_verified_is_not_missed(
 ) -> None:
     lab, database = two_days
     engine = store.open_database(database)
-    read_heads = audit_log.read_heads
 
     def drop_afterwards(connection: Connection) -> list[dict[str, Any]]:
         heads = read_heads(connection)
