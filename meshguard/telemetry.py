@@ -46,6 +46,9 @@ class Observation:
     def sending(self, request: httpx.Request) -> None:
         """Let a request carry on the trace."""
 
+    def repeating(self, outcome: httpx.Response | Exception) -> None:
+        """Note an attempt that is followed by another one."""
+
     def answered(self, response: httpx.Response) -> None:
         """Note the last answer."""
 
@@ -140,6 +143,14 @@ class _Traced(Observation):
 
     def sending(self, request: httpx.Request) -> None:
         self._api.inject(request.headers)
+
+    def repeating(self, outcome: httpx.Response | Exception) -> None:
+        about: dict[str, str | int]
+        if isinstance(outcome, httpx.Response):
+            about = {"http.response.status_code": outcome.status_code}
+        else:
+            about = {"error.type": type(outcome).__name__}
+        self._span.add_event("retry", about)
 
     def answered(self, response: httpx.Response) -> None:
         self._about["http.response.status_code"] = response.status_code

@@ -169,7 +169,7 @@ class Transport(Generic[HttpClient]):
             left = max(0.001, deadline - self._clock())
             request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
 
-    def _rules(self, operation: Operation[Any], deadline: float) -> dict[str, Any]:
+    def _rules(self, operation: Operation[Any], deadline: float, seen: Observation) -> dict[str, Any]:
         def stop(state: RetryCallState) -> bool:
             exhausted = state.attempt_number > self.config.max_retries or state.upcoming_sleep > LONGEST_WAIT
             return exhausted or self._clock() + state.upcoming_sleep >= deadline
@@ -178,6 +178,7 @@ class Transport(Generic[HttpClient]):
             "retry": lambda state: _is_worth_repeating(_outcome(state), operation),
             "wait": _wait,
             "stop": stop,
+            "before_sleep": lambda state: seen.repeating(_outcome(state)),
             "retry_error_callback": _outcome,
         } | ({"sleep": self._sleep} if self._sleep else {})
 
@@ -259,7 +260,7 @@ class SyncTransport(Transport[httpx.Client]):
 
             from tenacity import Retrying
 
-            outcome = Retrying(**self._rules(operation, deadline))(attempt)
+            outcome = Retrying(**self._rules(operation, deadline, seen))(attempt)
         response = _arrived(outcome)
         seen.answered(response)
         return response
@@ -338,7 +339,7 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
 
             from tenacity import AsyncRetrying
 
-            outcome = await AsyncRetrying(**self._rules(operation, deadline))(attempt)
+            outcome = await AsyncRetrying(**self._rules(operation, deadline, seen))(attempt)
         response = _arrived(outcome)
         seen.answered(response)
         return response

@@ -37,8 +37,8 @@ app = typer.Typer(
 FAILED = 1
 UNUSABLE = 2
 
-_PAGE = 200
-_OVERLAP = timedelta(seconds=60)  # how much later than its time an entry may arrive and still be shown
+_PAGE = 1000
+_OVERLAP = timedelta(seconds=10)  # how much later than its time an entry may arrive and still be shown
 _LONG = 86_400.0  # seconds that verifying or exporting a large log may take
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -108,28 +108,28 @@ def tail(  # noqa: PLR0917 - typer calls it
     """Show the last entries, oldest first, and with -f those to come."""
     filters = _filters(locals())
     with _gateway() as client:
-        entries = client.get_audit_log(max(limit, _PAGE), **filters)
-        _show_lines(reversed(entries[:limit]), as_json=as_json)
-        if follow:
-            started = _time(entries[0]) if entries else datetime.now(UTC)
-            seen = {str(entry.get("id")) for entry in entries}
-            filters["since"] = started - _OVERLAP
-            while True:
-                sleep(interval)
-                _show_lines(_arrived(client, filters, seen), as_json=as_json)
+        # The window comes first: what arrives after it is shown now or at the next look.
+        window = _window(client, filters, client.get_audit_log(1, **filters)) if follow else []
+        entries = client.get_audit_log(limit, **filters) if limit else []
+        _show_lines(reversed(entries), as_json=as_json)
+        seen = _ids(window) | _ids(entries)
+        while follow:
+            sleep(interval)
+            window = _window(client, filters, window or entries)
+            new = [entry for entry in window if entry.get("id") not in seen]
+            _show_lines(reversed(new), as_json=as_json)
+            seen = _ids(window)
 
 
-def _arrived(client: MeshGuardClient, filters: dict[str, Any], seen: set[str]) -> list[Any]:
-    """Return what was not there before, oldest first: look back until a whole page is known."""
-    entries = client.iter_audit_log(**filters, page_size=_PAGE)
-    found: list[Any] = []
-    while page := list(islice(entries, _PAGE)):
-        new = [entry for entry in page if entry.get("id") not in seen]
-        if not new:
-            break
-        found += new
-        seen.update(str(entry.get("id")) for entry in new)
-    return found[::-1]
+def _window(client: MeshGuardClient, filters: dict[str, Any], before: list[Any]) -> list[Any]:
+    """Return the entries, newest first, among which new ones may yet arrive."""
+    if before:
+        filters = {**filters, "since": _time(before[0]) - _OVERLAP}
+    return list(client.iter_audit_log(**filters, page_size=_PAGE))
+
+
+def _ids(entries: list[Any]) -> set[str]:
+    return {str(entry.get("id")) for entry in entries}
 
 
 @app.command()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import traceback
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from meshguard.gateway.http import (
     error_response,
     read_parameters,
 )
+from meshguard.gateway.logs import log_failure
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.proxy import proxy
 from meshguard.gateway.routing import Router
@@ -143,7 +143,7 @@ class _Application:
         except Problem as problem:
             answer = error_response(problem, exchange.trace_id, is_head=scope["method"] == "HEAD")
         except Exception as error:  # noqa: BLE001 - it is logged, and answered without internals
-            _log.error("request %s failed: %s", exchange.trace_id, described(error))
+            log_failure(error, "request %s failed", exchange.trace_id)
             failure = Problem(500, "The gateway failed to answer; report this trace id to its operator.")
             answer = error_response(failure, exchange.trace_id, is_head=scope["method"] == "HEAD")
         exchange.status = answer.status
@@ -177,15 +177,7 @@ async def _send(answer: Answer, send: Send, trace_id: str) -> None:
     except ClientGone:
         _log.debug("the client of request %s went away", trace_id)
     except Exception as error:  # noqa: BLE001 - a server that gets no end of the answer breaks off
-        _log.error("the answer to request %s broke off: %s", trace_id, described(error))
-
-
-def described(error: BaseException) -> str:
-    """Return what an exception is and where it came from, without its words, which may quote secrets."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = "; ".join(f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
-    cause = error.__cause__ or error.__context__
-    return f"{type(error).__name__} at {places}" + (f", after {described(cause)}" if cause else "")
+        log_failure(error, "the answer to request %s broke off", trace_id)
 
 
 def _raw_path(scope: Scope) -> str:

@@ -275,12 +275,15 @@ def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[di
     """Recompute every hash and link and check every signature.
 
     Args:
-        connection: In a transaction, so that heads and entries are those of one moment.
+        connection: At the beginning of a transaction, so that heads and entries are those of one moment.
         keys: The keys whose signatures count.
 
     Returns:
         The verifier, finished, and the heads as `AuditHead` in openapi.yaml.
     """
+    if is_postgresql(connection):
+        # A partition that is dropped is gone from earlier snapshots too; none goes while this lock is held.
+        connection.execute(text("LOCK TABLE audit_entries IN ACCESS SHARE MODE"))
     heads = read_heads(connection)
     verifier = Verifier(heads, keys=keys)
     in_order = select(audit_entries).order_by(_entry.row_id)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
+_log = logging.getLogger("meshguard.gateway")
 # At DEBUG, these tell of every byte they read or write, or every file they look at.
 _TALKATIVE = ("alembic", "httpcore", "httpx", "watchfiles")
 
@@ -55,9 +56,23 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1]:
-            first, *causes = _chain(record.exc_info[1])
-            line["exception"] = {**first, "causes": causes} if causes else first
+            line["exception"] = _as_json(_chain(record.exc_info[1]))
         return json.dumps({name: value for name, value in line.items() if value is not None})
+
+
+def log_failure(error: BaseException, message: str, *arguments: object) -> None:
+    """Log an exception by its types and stacks.
+
+    It does not travel as `exc_info`, of which other formatters would show the text, which may quote secrets.
+
+    Args:
+        error: What went wrong.
+        message: What failed by it, with places for the arguments.
+        *arguments: What stands in these places.
+    """
+    chain = _chain(error)
+    words = ", after ".join(f"{link['type']} at {'; '.join(link['stack'])}" for link in chain)
+    _log.error(f"{message}: %s", *arguments, words, extra={"fields": {"exception": _as_json(chain)}})
 
 
 def _open_telemetry() -> dict[str, str]:
@@ -80,6 +95,11 @@ def _chain(error: BaseException | None) -> list[dict[str, Any]]:
         links.append({"type": f"{kind.__module__}.{kind.__qualname__}", "stack": _stack(error)})
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return links
+
+
+def _as_json(chain: list[dict[str, Any]]) -> dict[str, Any]:
+    first, *causes = chain
+    return {**first, "causes": causes} if causes else first
 
 
 def _stack(error: BaseException) -> list[str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from meshguard.contract.report import Finding, Verdict
 from meshguard.contract.run import examine
 from meshguard.gateway import app
 from tests.contract import faults
-from tests.environments import clean_environ
-from tests.servers import free_port, postgresql
+from tests.contract.own_gateway import STORES, upstream
+from tests.environments import ROOT, clean_environ
+from tests.servers import free_port
 from tests.support import ADMIN_TOKEN, gateway_settings, running_app, running_gateway
 
 FAULTS: dict[str, Any] = {
@@ -40,54 +43,74 @@ FAULTS: dict[str, Any] = {
 }
 
 
+EXAMPLES = settings().max_examples // 20  # 5; the nightly job has more of its own
+
+
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=clean_environ(), capture_output=True, text=True, check=False)
+
+
 def contract(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "meshguard.cli", "contract", *arguments]
-    return subprocess.run(command, env=clean_environ(), capture_output=True, text=True, check=False)
+    return run("meshguard.cli", "contract", *arguments)
+
+
+def faulty_gateway(folder: Path, fault: faults.Fault) -> AbstractContextManager[str]:
+    return running_app(faults.Faulty(app(gateway_settings(folder, rate_limit_rpm=0)), fault))
 
 
 def broken(findings: list[Finding]) -> list[tuple[str, str]]:
     return [(finding.name, finding.wrong) for finding in findings if finding.verdict is Verdict.BROKEN]
 
 
-def test_our_gateway_passes_over_a_socket_and_nothing_is_left_behind(tmp_path: Path) -> None:
-    with running_gateway(tmp_path, rate_limit_rpm=0, metrics_enabled=True) as gateway:
-        done = contract(gateway.url, "--admin-token", ADMIN_TOKEN, "--examples", "3", "--quick", "--json")
-        assert done.stderr == ""
-        report = json.loads(done.stdout)
-        assert [finding for finding in report["findings"] if finding["verdict"] == "broken"] == []
-        assert (done.returncode, report["conforms"], report["leftBehind"]) == (0, True, [])
-        assert report["totals"]["operations"] == 30
+@pytest.mark.parametrize("store", STORES)
+def test_our_gateway_passes_over_a_socket_and_nothing_is_left_behind(store: str) -> None:
+    options = ("--store", store, "--examples", str(EXAMPLES), "--quick", "--json")
+    done = run("tests.contract.own_gateway", *options)
+    assert done.stderr == ""
+    report = json.loads(done.stdout)
+    assert [finding for finding in report["findings"] if finding["verdict"] == "broken"] == []
+    assert (done.returncode, report["conforms"], report["leftBehind"]) == (0, True, [])
+    assert report["totals"]["operations"] == 30
+    skipped = [finding["wrong"] for finding in report["findings"] if finding["verdict"] == "skipped"]
+    assert {reason.partition(",")[0] for reason in skipped} == {"the gateway is in mode enforce"}
 
 
-def test_our_gateway_passes_on_postgresql(tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_upstream", [False, True])
+def test_our_gateway_passes_in_mode_audit_though_the_upstream_fails(
+    has_upstream: bool, tmp_path: Path
+) -> None:
     with (
-        postgresql() as server,
-        running_gateway(tmp_path, rate_limit_rpm=0, database_url=server.new_database()) as gateway,
+        upstream(503) as target,
+        running_gateway(
+            tmp_path, rate_limit_rpm=0, mode="audit", proxy_target=target if has_upstream else None
+        ) as gateway,
     ):
-        report = examine(gateway.url, ADMIN_TOKEN, examples=0)
-    assert broken(report.findings) == []
-    assert report.left_behind == []
-
-
-def test_our_gateway_passes_in_mode_audit(tmp_path: Path) -> None:
-    with running_gateway(tmp_path, rate_limit_rpm=0, mode="audit") as gateway:
-        report = examine(gateway.url, ADMIN_TOKEN, examples=0)
-    assert broken(report.findings) == []
-    assert "in mode audit nothing is denied but told" in [f.name for f in report.having(Verdict.HOLDS)]
+        done = contract(gateway.url, "--admin-token", ADMIN_TOKEN, "--examples", "1", "--quick", "--json")
+    verdicts = {finding["name"]: finding["verdict"] for finding in json.loads(done.stdout)["findings"]}
+    assert [name for name, verdict in verdicts.items() if verdict == "broken"] == []
+    assert verdicts["in mode audit nothing is denied but told"] == "holds"
+    assert verdicts["an answer of the upstream is marked as its own"] == (
+        "holds" if has_upstream else "skipped"
+    )
 
 
 @pytest.mark.parametrize("sentence", FAULTS)
 def test_a_seeded_fault_is_caught_by_the_sentence_it_breaks(sentence: str, tmp_path: Path) -> None:
-    settings = gateway_settings(tmp_path, rate_limit_rpm=0)
-    with running_app(faults.Faulty(app(settings), FAULTS[sentence])) as url:
+    with running_app(
+        faults.Faulty(app(gateway_settings(tmp_path, rate_limit_rpm=0)), FAULTS[sentence])
+    ) as url:
         report = examine(url, ADMIN_TOKEN, only=sentence)
     assert not report.conforms
     assert sentence in [name for name, _ in broken(report.findings)]
 
 
 def test_a_finding_shows_what_was_sent_what_came_and_the_rule_but_no_credential(tmp_path: Path) -> None:
-    settings = gateway_settings(tmp_path, rate_limit_rpm=0)
-    with running_app(faults.Faulty(app(settings), faults.denial_without_decision_header)) as url:
+    with running_app(
+        faults.Faulty(
+            app(gateway_settings(tmp_path, rate_limit_rpm=0)), faults.denial_without_decision_header
+        )
+    ) as url:
         done = contract(url, "--admin-token", ADMIN_TOKEN, "--only", "a denial says so in its headers")
     assert done.returncode == 1
     assert "the header X-MeshGuard-Decision is missing" in done.stdout

@@ -136,6 +136,18 @@ def unreachable(_world: World) -> None:
         client.check("read:contacts")
 
 
+def repeated(_world: World) -> None:
+    statuses = iter((503, 200))
+
+    async def answer(_: Request) -> JSONResponse:
+        said = {"decision": "deny", "allowed": False, "message": "s3cret"}
+        return JSONResponse(said, next(statuses), headers={"Retry-After": "0"})
+
+    application = Starlette(routes=[Route("/proxy/check", answer)])
+    with running_app(application) as url, MeshGuardClient(url, "s3cret") as client:
+        client.check("read:contacts")
+
+
 def administration(world: World) -> None:
     world.admin.issue_token(world.admin.create_agent("other-s3cret")["id"])
 
@@ -166,6 +178,7 @@ SCENES: tuple[Callable[[World], None], ...] = (
     upstream_fails,
     wrong_token,
     unreachable,
+    repeated,
     administration,
     foreign_trace,
     broken_trace,
@@ -200,7 +213,7 @@ def main() -> None:
         world = World(stack)
         told["token"] = world.token
         for scene in SCENES:
-            sent = {"unreachable": 0, "administration": 2}.get(scene.__name__, 1)
+            sent = {"unreachable": 0, "repeated": 0, "administration": 2}.get(scene.__name__, 1)
             with recorded(told["scenes"], scene.__name__):
                 scene(world)
                 until(lambda sent=sent: servers_are_done(sent))

@@ -6,10 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
+import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -17,6 +20,7 @@ from meshguard import audit_verify
 from meshguard.cli.commands import app
 from tests.gateway.conftest import Lab, check
 from tests.gateway.test_serve import COMMAND, environment
+from tests.servers import PostgreSQL
 from tests.support import ADMIN_TOKEN, OLD_SECRET, SECRET, until
 
 Run = Callable[..., Result]
@@ -68,16 +72,57 @@ def test_tail_shows_the_oldest_first(run: Run) -> None:
     assert "read:4" in run("tail", "-n", 2).stdout.splitlines()[0]
 
 
-def test_tail_follows_what_arrives_until_it_is_interrupted(lab: Lab) -> None:
-    agent = lab.agent()
-    check(agent, "read:before")
-    process = subprocess.Popen(
+def following(lab: Lab) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [*COMMAND, "audit", "tail", "-f", "-n", "1", "--interval", "0.1"],
         env=environment(MESHGUARD_GATEWAY_URL=lab.url, MESHGUARD_ADMIN_TOKEN=ADMIN_TOKEN),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_tail_neither_skips_nor_repeats_what_another_gateway_commits_late(
+    open_lab: Callable[..., Lab], postgres: PostgreSQL
+) -> None:
+    database = postgres.new_database()
+    one, other = (open_lab(database_url=database, rate_limit_rpm=0) for _ in range(2))
+    token = one.create()["token"]
+    agent, late = one.client(token), other.client(token)
+    many = {"requests": [{"action": "read:many"}] * 300}
+    assert agent.post("/api/v1/pdp/evaluate/batch", json=many).status_code == 200
+    assert until(lambda: check(late, "read:early").status_code == 200)
+    with (
+        following(one) as tail,
+        ThreadPoolExecutor(1) as pool,
+        closing(psycopg.connect(database)) as blocker,
+    ):
+        ended = Timer(30, tail.kill)  # lest a line that is missing is waited for without end
+        ended.start()
+        assert tail.stdout is not None
+        assert "read:early" in tail.stdout.readline()
+        blocker.execute(
+            "SELECT 1 FROM audit_heads NATURAL JOIN (SELECT stream FROM audit_entries"
+            " WHERE action = 'read:early') AS late FOR UPDATE OF audit_heads"
+        )
+        answer = pool.submit(check, late, "read:late")
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        assert until(lambda: postgres.execute(waits))
+        assert agent.post("/api/v1/pdp/evaluate/batch", json=many).status_code == 200
+        assert all("read:many" in tail.stdout.readline() for _ in range(300))
+        blocker.rollback()
+        assert answer.result().status_code == 200
+        assert "read:late" in tail.stdout.readline()
+        assert check(agent, "read:last").status_code == 200
+        assert "read:last" in tail.stdout.readline()
+        ended.cancel()
+        tail.kill()
+
+
+def test_tail_follows_what_arrives_until_it_is_interrupted(lab: Lab) -> None:
+    agent = lab.agent()
+    check(agent, "read:before")
+    process = following(lab)
     assert process.stdout is not None
     assert "read:before" in process.stdout.readline()
     for number in range(3):

@@ -5,17 +5,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from meshguard.cli.db import app
-from meshguard.gateway import partitions, store
+from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway.audit_seals import Seals, read_heads
 from tests.gateway.conftest import Lab, check
 from tests.gateway.test_serve import SECRETS, run
 from tests.servers import PostgreSQL
@@ -220,6 +223,24 @@ def test_a_partition_is_dropped_when_all_of_it_is_old(
     found = again.admin.get("/admin/audit/verify").json()
     assert found["valid"] is True
     assert found["heads"][0]["pruned"]["count"] == 3
+
+
+def test_a_partition_that_is_to_go_while_the_log_is_verified_is_not_missed(
+    two_days: tuple[Lab, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, database = two_days
+    engine = store.open_database(database)
+
+    def drop_afterwards(connection: Connection) -> list[dict[str, Any]]:
+        heads = read_heads(connection)
+        before = NOVEMBER_22 + 86_400_000
+        with suppress(OperationalError):  # it waits for the verification, but not for long
+            partitions.drop_expired(engine, before, before, "day", Seals(lab.settings))
+        return heads
+
+    monkeypatch.setattr(audit_log, "read_heads", drop_afterwards)
+    assert lab.admin.get("/admin/audit/verify").json()["valid"] is True
+    engine.dispose()
 
 
 def test_a_partition_from_which_an_entry_was_removed_stays(

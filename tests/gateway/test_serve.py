@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,24 @@ def environment(**settings: str) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ} | settings
 
 
-@contextmanager
-def served(folder: Path, *flags: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    folder: Path, *flags: str, **settings: str
+) -> AbstractContextManager[tuple[subprocess.Popen[str], str]]:
     """Run `meshguard serve` in a process group of its own; gives the process and the URL."""
+    return serving(folder, flags, settings)
+
+
+@contextmanager
+def serving(
+    folder: Path, flags: Iterable[str], settings: dict[str, str], stderr: int | None = subprocess.PIPE
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `meshguard serve` with its log in a pipe, or, with None, where this process has its own."""
     process = subprocess.Popen(
         [*COMMAND, "serve", "--port", "0", *flags],
         cwd=folder,
         env=environment(**settings),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )

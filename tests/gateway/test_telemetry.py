@@ -161,6 +161,13 @@ def test_a_decision_without_the_gateway_is_told_as_degraded(session: Session) ->
     assert (told["meshguard.decision"], told["meshguard.degraded"]) == ("deny", True)
 
 
+def test_an_attempt_that_is_repeated_is_an_event_of_the_span(session: Session) -> None:
+    span = session.spans("repeated")["meshguard check"]
+    told = [(event["name"], event["attributes"]) for event in span["events"]]
+    assert told == [("retry", {"http.response.status_code": 503})]
+    assert span["attributes"]["http.response.status_code"] == 200
+
+
 def test_a_refused_credential_is_no_error_of_the_gateway(session: Session) -> None:
     span = session.spans("wrong_token")["GET /proxy/check"]
     assert span["attributes"]["http.response.status_code"] == 401
@@ -199,7 +206,7 @@ def test_metrics_count_decisions_and_time_requests(session: Session) -> None:
             words[point["attributes"].get("meshguard.decision")] += point["value"]
         return dict(words)
 
-    assert counted("meshguard.client.decisions") == {"allow": 8, "deny": 4}
+    assert counted("meshguard.client.decisions") == {"allow": 8, "deny": 5}
     assert counted("meshguard.policy.checks") == {"allow": 10, "deny": 3}
     assert counted("meshguard.audit.entries") == {None: 13}
     routes = {point["attributes"]["http.route"] for point in session.metrics["meshguard.request.duration"]}

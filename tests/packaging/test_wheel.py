@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.environments import ROOT, clean_environ, environment
+from tests.support import ADMIN_TOKEN, running_gateway
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +34,11 @@ def bare(wheel: Path) -> Path:
 @pytest.fixture(scope="module")
 def full(wheel: Path) -> Path:
     return environment("wheel-gateway", f"{wheel}[gateway]")
+
+
+@pytest.fixture(scope="module")
+def contract(wheel: Path) -> Path:
+    return environment("wheel-contract", f"{wheel}[contract]")
 
 
 def run(python: Path, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -80,3 +87,13 @@ def test_the_gateway_finds_the_contract_in_the_wheel(full: Path, tmp_path: Path)
     done = run(full, "-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == (ROOT / "openapi.yaml").read_text()
+
+
+def test_the_extra_contract_is_all_that_testing_a_gateway_needs(contract: Path, tmp_path: Path) -> None:
+    meshguard = contract.with_name("meshguard")
+    assert "Exit code 0" in run(meshguard, "contract", "--help", folder=tmp_path).stdout
+    with running_gateway(tmp_path, rate_limit_rpm=0) as gateway:
+        options = ("--admin-token", ADMIN_TOKEN, "--examples", "1", "--quick", "--json")
+        done = run(meshguard, "contract", gateway.url, *options, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["totals"]["operations"] == 30
