@@ -5,6 +5,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from meshguard.testing.conformance import (
     Script,
     failures,
 )
+from tests.adapters.loops import in_default_loop
 from tests.adapters.pages import run_docstrings, run_page
 
 _NUMBERS = itertools.count()
@@ -102,7 +104,8 @@ class TestOpenAIAgents(AdapterConformance):
         agent = Agent(name=script.agent or "assistant", model=scripted(*script.turns), tools=[*tools])
         agent = self.govern(agent, script.guard)
         if script.mode == "run_sync":
-            return told(_run_sync(agent, script.guard))
+            work = partial(Runner.run_sync, agent, "go")
+            return told(in_default_loop(script.guard, work).to_input_list())
         return told(self.finish(script.guard, _run(agent, script.mode)))
 
 
@@ -113,18 +116,6 @@ async def _run(agent: Agent[Any], mode: str) -> list[Any]:
     async for _ in streamed.stream_events():
         pass
     return streamed.to_input_list()
-
-
-def _run_sync(agent: Agent[Any], guard: Guard) -> list[Any]:
-    """`run_sync` leaves its event loop open; here it is closed, with what the guard opened in it."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return Runner.run_sync(agent, "go").to_input_list()
-    finally:
-        loop.run_until_complete(guard.aclose())
-        loop.close()
-        asyncio.set_event_loop(None)
 
 
 class WithoutTheHook(TestOpenAIAgents):
