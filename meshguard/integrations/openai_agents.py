@@ -32,6 +32,8 @@ from meshguard.guard import Guard, ToolCall
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agents.tool_context import ToolContext
+
 __all__ = ["governed", "guardrail"]
 
 AnyAgent = TypeVar("AnyAgent", bound=Agent[Any])
@@ -133,6 +135,7 @@ class _Decision:
         call = _tool_call(data)
         decision = await self._guard.acheck(call)
         if decision.allowed:
+            _shield(data.context)
             return ToolGuardrailFunctionOutput.allow()
         return ToolGuardrailFunctionOutput.reject_content(self._guard.refuse_as_text(call, decision))
 
@@ -149,6 +152,12 @@ def _tool_call(data: ToolInputGuardrailData) -> ToolCall:
         agent=data.agent.name,
         run_id=_run_id(data),
     )
+
+
+def _shield(context: ToolContext[Any]) -> None:
+    """Show the hooks that come later a copy of the call, so that what they write to it changes nothing."""
+    if context.tool_call:
+        context.tool_call = context.tool_call.model_copy()
 
 
 def _run_id(data: ToolInputGuardrailData) -> str | None:

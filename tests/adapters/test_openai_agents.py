@@ -17,7 +17,9 @@ from agents import (
     Handoff,
     LocalShellTool,
     RunConfig,
+    RunHooks,
     Runner,
+    RunState,
     ToolGuardrailFunctionOutput,
     ToolInputGuardrail,
     ToolInputGuardrailData,
@@ -38,7 +40,9 @@ from meshguard.integrations import openai_agents
 from meshguard.integrations.openai_agents import governed, guardrail
 from meshguard.testing.conformance import (
     DELETE,
+    LARGE,
     LOOKUP,
+    SMALL,
     AdapterConformance,
     Call,
     Script,
@@ -251,6 +255,54 @@ def test_without_tracing_a_run_has_the_trace_id_that_it_was_given(team: Team, wo
     team.run(agent, run_config=RunConfig(tracing_disabled=True, trace_id="trace_mine"))
     entries = list(world.admin.iter_audit_log(trace_id="trace_mine"))
     assert [entry["action"] for entry in entries if entry["kind"] == "decision"] == ["execute:delete_records"]
+
+
+class Late(RunHooks[Any]):
+    """A user's hooks, of which one puts other arguments in place after the decision."""
+
+    async def on_tool_start(self, context: Any, agent: Any, tool: Any) -> None:  # noqa: ARG002
+        context.tool_call.arguments = json.dumps(LARGE.arguments)
+
+
+def test_a_hook_that_runs_after_the_decision_does_not_change_the_arguments(team: Team) -> None:
+    sent: list[int] = []
+
+    @function_tool
+    def transfer(amount: int, to: str) -> str:
+        sent.append(amount)
+        return f"sent {amount} to {to}"
+
+    agent = governed(Agent(name="clerk", model=scripted([SMALL]), tools=[transfer]), team.guard)
+    assert team.run(agent, hooks=Late()) == ["sent 10 to Ada"]
+    assert sent == [10]
+
+
+@pytest.mark.parametrize("through_storage", [False, True])
+def test_a_call_that_waits_for_a_person_is_decided_on_once_it_is_approved(
+    team: Team, world: Any, *, through_storage: bool
+) -> None:
+    delete = team.delete_records()
+    delete.needs_approval = True
+    archivist = Agent(name="archivist", model=scripted([DELETE]), tools=[delete])
+    clerk = Agent(name="clerk", model=scripted([Call("lookup", {"input": "all"})]))
+    clerk.tools = [archivist.as_tool("lookup", "Ask the archivist.")]
+    governed(clerk, team.guard)
+
+    async def run() -> list[str]:
+        state = (await Runner.run(clerk, "go")).to_state()
+        assert team.deleted == []
+        if through_storage:
+            state = await RunState.from_string(clerk, state.to_string())
+        state.approve(state.get_interruptions()[0])
+        said = told((await Runner.run(clerk, state)).to_input_list())
+        await team.guard.aclose()
+        return said
+
+    with trace("approval") as story:
+        assert asyncio.run(run()) == ["done"]
+    assert team.deleted == ["customers"]
+    entries = list(world.admin.iter_audit_log(trace_id=story.trace_id))
+    assert [entry["action"] for entry in entries] == ["execute:delete_records", "execute:lookup"]
 
 
 MCP_SERVER = """
