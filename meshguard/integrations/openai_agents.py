@@ -118,26 +118,21 @@ def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
             return f"found {query}"
         ```
     """
-    return _Guardrail(_Decision(guard or Guard()), name="meshguard")
+    known = guard or Guard()
+
+    async def decide(data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
+        call = _tool_call(data)
+        decision = await known.acheck(call)
+        if not decision.allowed:
+            return ToolGuardrailFunctionOutput.reject_content(known.refuse_as_text(call, decision))
+        _shield(data.context)
+        return ToolGuardrailFunctionOutput.allow()
+
+    return _Guardrail(decide, name="meshguard")
 
 
 class _Guardrail(ToolInputGuardrail[Any]):
     """Ours, to be told from the user's own."""
-
-
-class _Decision:
-    """What the guardrail does."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-
-    async def __call__(self, data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
-        call = _tool_call(data)
-        decision = await self._guard.acheck(call)
-        if decision.allowed:
-            _shield(data.context)
-            return ToolGuardrailFunctionOutput.allow()
-        return ToolGuardrailFunctionOutput.reject_content(self._guard.refuse_as_text(call, decision))
 
 
 def _tool_call(data: ToolInputGuardrailData) -> ToolCall:

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +18,12 @@ from google.adk.models.llm_response import LlmResponse
 from google.adk.plugins import BasePlugin
 from google.adk.runners import InMemoryRunner
 from google.adk.tools.agent_tool import AgentTool
+from google.adk.tools.function_tool import FunctionTool
 from google.adk.tools.long_running_tool import LongRunningFunctionTool
+from google.adk.tools.mcp_tool import McpToolset, StdioConnectionParams
+from google.adk.workflow import START, Workflow
 from google.genai import types
+from mcp import StdioServerParameters
 
 from meshguard import MeshGuardClient
 from meshguard.guard import Guard, ToolCall
@@ -170,6 +176,7 @@ class Desk:
 
     def __init__(self, world: Any, clerk: MeshGuardClient, archivist: MeshGuardClient) -> None:
         self._world = world
+        self.clerk = clerk
         self.guard = Guard(
             clerk,
             agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""},
@@ -181,7 +188,7 @@ class Desk:
         options.setdefault("tools", self.script.coroutines())
         return LlmAgent(name=name, description="An agent.", model=scripted(*turns), **options)
 
-    def run(self, agent: LlmAgent, *later: BasePlugin) -> list[Event]:
+    def run(self, agent: Any, *later: BasePlugin) -> list[Event]:
         app = App(name="desk", root_agent=agent, plugins=[MeshGuardPlugin(self.guard), *later])
         return self.finish(_events(app))
 
@@ -270,6 +277,61 @@ def test_an_agent_as_a_tool_has_its_own_identity_and_the_first_ones_trace(desk: 
     events = desk.run(desk.agent([ask], [ask], tools=[AgentTool(archivist)]))
     once = [("clerk", "execute:lookup", "allow"), ("archivist", "execute:delete_records", "allow")]
     assert desk.decisions(events[0].invocation_id) == once * 2
+
+
+def test_tools_of_an_mcp_server_are_governed(desk: Desk) -> None:
+    command = [str(Path(__file__).with_name("stdio_server.py"))]
+    server = StdioServerParameters(command=sys.executable, args=command)
+    tools = McpToolset(connection_params=StdioConnectionParams(server_params=server))
+    app = App(
+        name="desk",
+        root_agent=desk.agent([LOOKUP, DELETE], tools=[tools]),
+        plugins=[MeshGuardPlugin(desk.guard)],
+    )
+
+    async def run() -> list[Event]:
+        try:
+            return await _events(app)
+        finally:
+            await tools.close()
+
+    found, denied = told(desk.finish(run()))
+    assert "found Ada" in found
+    assert "MeshGuard denied" in denied
+
+
+def test_an_agent_in_a_workflow_calls_under_its_own_identity(desk: Desk) -> None:
+    archivist = desk.agent([DELETE], name="archivist")
+    events = desk.run(Workflow(name="story", edges=[(START, archivist)]))
+    assert desk.decisions(events[0].invocation_id) == [("archivist", "execute:delete_records", "allow")]
+
+
+def question() -> dict[str, str]:
+    return {"query": "Ada"}
+
+
+def test_a_tool_that_is_a_node_of_a_workflow_belongs_to_no_agent(desk: Desk) -> None:
+    lookup = FunctionTool(desk.script.functions()[0])
+    events = desk.run(Workflow(name="story", edges=[(START, question, lookup)]))
+    assert "no decision could be had" in str(events[-1].output)
+    assert desk.script.ran == []
+
+
+def test_each_run_of_a_tool_that_is_a_node_has_its_own_trace(desk: Desk) -> None:
+    lookup, guard = FunctionTool(desk.script.functions()[0]), Guard(desk.clerk)
+    app = App(
+        name="desk",
+        root_agent=Workflow(name="story", edges=[(START, question, lookup)]),
+        plugins=[MeshGuardPlugin(guard)],
+    )
+
+    async def twice() -> list[Event]:
+        return [*(await _events(app)), *(await _events(app))]
+
+    runs = {event.invocation_id for event in TestGoogleADK().finish(guard, twice())}
+    assert len(runs) == 2
+    for run in runs:
+        assert desk.decisions(run) == [("clerk", "execute:lookup", "allow")]
 
 
 def test_a_long_running_tool_is_answered_at_once_when_it_is_denied(desk: Desk) -> None:

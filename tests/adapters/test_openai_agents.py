@@ -305,32 +305,10 @@ def test_a_call_that_waits_for_a_person_is_decided_on_once_it_is_approved(
     assert [entry["action"] for entry in entries] == ["execute:delete_records", "execute:lookup"]
 
 
-MCP_SERVER = """
-from mcp.server import MCPServer
-
-server = MCPServer("records")
-
-
-@server.tool()
-def lookup(query: str) -> str:
-    return f"found {query}"
-
-
-@server.tool()
-def delete_records(table: str) -> str:
-    raise AssertionError("it ran")
-
-
-server.run()
-"""
-
-
-def test_tools_of_an_mcp_server_are_governed(team: Team, tmp_path: Path) -> None:
-    (tmp_path / "server.py").write_text(MCP_SERVER)
-
+def test_tools_of_an_mcp_server_are_governed(team: Team) -> None:
     async def run() -> list[str]:
         async with MCPServerStdio(
-            {"command": sys.executable, "args": [str(tmp_path / "server.py")]}
+            {"command": sys.executable, "args": [str(Path(__file__).with_name("stdio_server.py"))]}
         ) as server:
             agent = Agent(name="clerk", model=scripted([LOOKUP, DELETE]), mcp_servers=[server])
             governed(governed(agent, team.guard), team.guard)
