@@ -199,8 +199,25 @@ class Guard:
             return self._on_deny(call, decision)
         return denial_message(call, decision)
 
+    def refuse_as_text(self, call: ToolCall, decision: PolicyDecision) -> str:
+        """As `refuse`, as text, for frameworks that take nothing else and let errors out.
+
+        Args:
+            call: The call that was denied.
+            decision: The decision that denied it.
+
+        Returns:
+            A sentence for the model, or what the function given as `on_deny` returns, as text.
+
+        Raises:
+            PolicyDeniedError: `on_deny` is `"raise"`.
+        """
+        if self._on_deny == "raise":
+            enforced(decision)
+        return self.refusal(call, decision)
+
     def refusal(self, call: ToolCall, decision: PolicyDecision) -> str:
-        """As `refuse`, as text, for frameworks that take nothing else and must not see an error.
+        """As `refuse_as_text`, for frameworks that must not see an error.
 
         Args:
             call: The call that was denied.

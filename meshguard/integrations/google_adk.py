@@ -1,0 +1,124 @@
+"""Google's Agent Development Kit: a plugin that decides on each tool call of all agents of an app."""
+
+from __future__ import annotations
+
+import copy
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.adk.agents import LlmAgent
+from google.adk.plugins import BasePlugin
+
+from meshguard.guard import Guard, ToolCall
+
+if TYPE_CHECKING:
+    from google.adk.tools.base_tool import BaseTool
+    from google.adk.tools.tool_context import ToolContext
+
+__all__ = ["MeshGuardPlugin"]
+
+
+class MeshGuardPlugin(BasePlugin):
+    """Has each tool call of all agents of an app decided on before the tool runs.
+
+    A call is the agent's that makes it, sub-agents and agents in an `AgentTool` included. Their calls have
+    the trace of the first invocation. The callbacks of an agent run after all plugins; to those in its
+    `before_tool_callback` the plugin adds a last one, which has changed arguments decided on again.
+
+    Args:
+        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out. What its
+            `on_deny` and `on_error` raise ends the run as a `RuntimeError` with the error as its cause; the
+            tool does not run then.
+
+    Raises:
+        ConfigurationError: No guard is given, and the settings can't be used.
+
+    Example:
+        ```python
+        from google.adk.agents import LlmAgent
+        from google.adk.apps import App
+        from google.adk.runners import InMemoryRunner
+        from meshguard.guard import Guard
+        from meshguard.integrations.google_adk import MeshGuardPlugin
+
+        def lookup(query: str) -> str:
+            return f"found {query}"
+
+        guard = Guard(client)
+        agent = LlmAgent(name="desk", model=model, tools=[lookup])
+        app = App(name="desk", root_agent=agent, plugins=[MeshGuardPlugin(guard)])
+        await InMemoryRunner(app=app).run_debug("Find Ada.", quiet=True)
+        ```
+    """
+
+    def __init__(self, guard: Guard | None = None) -> None:
+        super().__init__(name="meshguard")
+        self._guard = guard or Guard()
+
+    async def before_tool_callback(
+        self, *, tool: BaseTool, tool_args: dict[str, Any], tool_context: ToolContext
+    ) -> dict[str, Any] | None:
+        """Decide.
+
+        Returns:
+            None for a call that is allowed; else what the model is told, as `{"error": …}`.
+
+        Raises:
+            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
+            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+        """
+        # Each call has a task of its own, so that these end with it; the tool may run other agents meanwhile.
+        _first_invocation.set(_first_invocation.get() or tool_context.invocation_id)
+        _allowed.set(None)
+        denied = await self.decide(tool.name, tool_args, tool_context)
+        agent = tool_context._invocation_context.agent  # noqa: SLF001 - the public way makes a copy of all
+        if denied is None and isinstance(agent, LlmAgent):
+            _allowed.set(_Allowed(self, tool_context, copy.deepcopy(tool_args)))
+            _add_last_word(agent)
+        return denied
+
+    async def decide(
+        self, tool: str, arguments: dict[str, Any], tool_context: ToolContext
+    ) -> dict[str, Any] | None:
+        """Decide on a call; as `before_tool_callback`."""
+        call = ToolCall(
+            tool,
+            arguments,
+            call_id=tool_context.function_call_id,
+            framework="google_adk",
+            agent=tool_context.agent_name,
+            run_id=_first_invocation.get(),
+        )
+        decision = await self._guard.acheck(call)
+        return None if decision.allowed else {"error": self._guard.refuse_as_text(call, decision)}
+
+
+@dataclass(frozen=True)
+class _Allowed:
+    """The call that a task makes: who allowed it, and with which arguments."""
+
+    plugin: MeshGuardPlugin
+    tool_context: ToolContext
+    arguments: dict[str, Any]
+
+
+_first_invocation: ContextVar[str | None] = ContextVar("meshguard_adk_first_invocation", default=None)
+_allowed: ContextVar[_Allowed | None] = ContextVar("meshguard_adk_allowed", default=None)
+
+
+async def _last_word(
+    tool: BaseTool, args: dict[str, Any], tool_context: ToolContext
+) -> dict[str, Any] | None:
+    """Decide again on arguments that a later hook has changed; the last callback of an agent."""
+    allowed = _allowed.get()
+    if allowed is None or allowed.tool_context is not tool_context or allowed.arguments == args:
+        return None
+    return await allowed.plugin.decide(tool.name, args, tool_context)
+
+
+def _add_last_word(agent: LlmAgent) -> None:
+    callbacks = agent.canonical_before_tool_callbacks
+    if not callbacks or callbacks[-1] is not _last_word:
+        others = [callback for callback in callbacks if callback is not _last_word]
+        agent.before_tool_callback = [*others, _last_word]

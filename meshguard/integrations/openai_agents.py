@@ -1,0 +1,217 @@
+"""OpenAI Agents SDK: a tool input guardrail that decides on each call of a function tool or an MCP tool."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agents import (
+    Agent,
+    CodeInterpreterTool,
+    FileSearchTool,
+    FunctionTool,
+    Handoff,
+    HostedMCPTool,
+    ImageGenerationTool,
+    ProgrammaticToolCallingTool,
+    ShellTool,
+    Tool,
+    ToolGuardrailFunctionOutput,
+    ToolInputGuardrail,
+    ToolInputGuardrailData,
+    ToolSearchTool,
+    WebSearchTool,
+)
+from agents.sandbox import SandboxAgent
+from agents.tracing import get_current_trace
+from agents.tracing.traces import NoOpTrace
+
+from meshguard.exceptions import ConfigurationError
+from meshguard.guard import Guard, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agents.tool_context import ToolContext
+
+__all__ = ["governed", "guardrail"]
+
+AnyAgent = TypeVar("AnyAgent", bound=Agent[Any])
+
+_RUN_BY_THE_PROVIDER = (
+    CodeInterpreterTool,
+    FileSearchTool,
+    HostedMCPTool,
+    ImageGenerationTool,
+    ProgrammaticToolCallingTool,
+    ToolSearchTool,
+    WebSearchTool,
+)
+
+
+def governed(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
+    """Have each tool call of an agent, and of all agents that it can reach, decided on before the tool runs.
+
+    Reachable are the agents in `handoffs`, those that are tools (`Agent.as_tool`), and theirs. Each call is
+    decided on under the name of the agent that makes it. The agents and their MCP servers are changed in
+    place; tools are copied, so that other agents with the same tools stay as they are. Governed twice, the
+    later guard decides alone. Tools and handoffs that are added afterwards need another `governed`.
+
+    Args:
+        agent: The agent to start with.
+        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out.
+
+    Returns:
+        The agent that was given.
+
+    Raises:
+        ConfigurationError: A tool runs on this machine but takes no guardrail, such as a local shell; or a
+            handoff does not say to which agent. Nothing has been changed.
+
+    Example:
+        ```python
+        from agents import Agent, Runner, function_tool
+        from meshguard.guard import Guard
+        from meshguard.integrations.openai_agents import governed
+
+        @function_tool
+        def lookup(query: str) -> str:
+            return f"found {query}"
+
+        guard = Guard(client)
+        agent = governed(Agent(name="desk", model=model, tools=[lookup]), guard)
+        result = await Runner.run(agent, "Find Ada.")
+        print(result.final_output)
+        ```
+    """
+    team = list(_team(agent))
+    for member in team:
+        _check_coverage(member)
+    ours = guardrail(guard)
+    for member in team:
+        member.tools = [_guarded_tool(tool, ours) for tool in member.tools]
+        for server in member.mcp_servers:
+            server.tool_input_guardrails = _last(ours, server.tool_input_guardrails)
+    return agent
+
+
+def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
+    """A guardrail that decides on each call, to be put last in `tool_input_guardrails` by hand.
+
+    Args:
+        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out.
+
+    Returns:
+        A guardrail for function tools and MCP servers. In a run it raises what `on_deny` and `on_error` of
+        the guard say, which ends the run; the tool does not run then.
+
+    Raises:
+        ConfigurationError: No guard is given, and the settings can't be used.
+
+    Example:
+        ```python
+        from agents import function_tool
+        from meshguard.integrations.openai_agents import guardrail
+
+        @function_tool(tool_input_guardrails=[guardrail()])
+        def lookup(query: str) -> str:
+            return f"found {query}"
+        ```
+    """
+    known = guard or Guard()
+
+    async def decide(data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
+        call = _tool_call(data)
+        decision = await known.acheck(call)
+        if not decision.allowed:
+            return ToolGuardrailFunctionOutput.reject_content(known.refuse_as_text(call, decision))
+        _shield(data.context)
+        return ToolGuardrailFunctionOutput.allow()
+
+    return _Guardrail(decide, name="meshguard")
+
+
+class _Guardrail(ToolInputGuardrail[Any]):
+    """Ours, to be told from the user's own."""
+
+
+def _tool_call(data: ToolInputGuardrailData) -> ToolCall:
+    context = data.context
+    # A guardrail before ours may have rewritten the call; `tool_arguments` is what the model wrote.
+    arguments = context.tool_call.arguments if context.tool_call else context.tool_arguments
+    return ToolCall(
+        context.tool_name,
+        arguments,
+        call_id=context.tool_call_id,
+        framework="openai_agents",
+        agent=data.agent.name,
+        run_id=_run_id(data),
+    )
+
+
+def _shield(context: ToolContext[Any]) -> None:
+    """Show the hooks that come later a copy of the call, so that what they write to it changes nothing."""
+    if context.tool_call:
+        context.tool_call = context.tool_call.model_copy()
+
+
+def _run_id(data: ToolInputGuardrailData) -> str | None:
+    """The id of the SDK's trace; while tracing is disabled, the one that the run was given."""
+    trace = get_current_trace()
+    if trace is not None and not isinstance(trace, NoOpTrace):
+        return trace.trace_id
+    return data.context.run_config.trace_id if data.context.run_config else None
+
+
+def _team(first: Agent[Any]) -> Iterator[Agent[Any]]:
+    """The agent and all that it can reach, each once."""
+    known: list[Agent[Any]] = [first]
+    for member in known:
+        yield member
+        known += [other for other in _neighbours(member) if all(other is not one for one in known)]
+
+
+def _neighbours(agent: Agent[Any]) -> Iterator[Agent[Any]]:
+    for handoff in agent.handoffs:
+        yield _target(handoff) if isinstance(handoff, Handoff) else handoff
+    for tool in agent.tools:
+        if isinstance(tool, FunctionTool) and tool._agent_instance is not None:  # noqa: SLF001 - no other way
+            yield tool._agent_instance  # noqa: SLF001
+
+
+def _target(handoff: Handoff[Any, Any]) -> Agent[Any]:
+    agent = handoff._agent_ref and handoff._agent_ref()  # noqa: SLF001 - there is no other way to it
+    if not isinstance(agent, Agent):
+        raise ConfigurationError(
+            f"The handoff {handoff.tool_name!r} does not say to which agent: make it with agents.handoff()."
+        )
+    return agent
+
+
+def _check_coverage(agent: Agent[Any]) -> None:
+    if isinstance(agent, SandboxAgent):
+        raise ConfigurationError(
+            f"The agent {agent.name!r} gets tools from its sandbox during the run, which can't be governed."
+        )
+    for tool in agent.tools:
+        hosted = isinstance(tool, _RUN_BY_THE_PROVIDER) or (isinstance(tool, ShellTool) and not tool.executor)
+        if not hosted and not isinstance(tool, FunctionTool):
+            raise ConfigurationError(
+                f"The tool {tool.name!r} of the agent {agent.name!r} takes no guardrail, so that its calls "
+                "can't be decided on: make it a function tool."
+            )
+
+
+def _guarded_tool(tool: Tool, ours: ToolInputGuardrail[Any]) -> Tool:
+    if not isinstance(tool, FunctionTool):
+        return tool
+    guarded = copy.copy(tool)
+    guarded.tool_input_guardrails = _last(ours, tool.tool_input_guardrails)
+    return guarded
+
+
+def _last(
+    ours: ToolInputGuardrail[Any], guardrails: list[ToolInputGuardrail[Any]] | None
+) -> list[ToolInputGuardrail[Any]]:
+    """The user's guardrails, then ours, which sees what those left."""
+    return [*(one for one in guardrails or () if not isinstance(one, _Guardrail)), ours]
