@@ -29,7 +29,7 @@ class Function:
         self.body = body
         self._name = name or str(getattr(body, "__name__", "function"))
         self.signature = inspect.signature(body)
-        self._takes_decision = _DECISION in self.signature.parameters
+        self.takes_decision = _DECISION in self.signature.parameters
         seen = [item for name, item in self.signature.parameters.items() if name != _DECISION]
         self.signature = self.signature.replace(parameters=seen)
 
@@ -42,7 +42,7 @@ class Function:
 
     def keywords(self, kwargs: dict[str, Any], decision: PolicyDecision) -> dict[str, Any]:
         """The keywords for the function, with the decision if it has a parameter for that."""
-        return {**kwargs, _DECISION: decision} if self._takes_decision else kwargs
+        return {**kwargs, _DECISION: decision} if self.takes_decision else kwargs
 
     @functools.cached_property
     def _hidden(self) -> set[str]:
@@ -61,9 +61,12 @@ def _is_injected(hint: Any) -> bool:
 def governed(function: Function, action: str, asked: Asked, on_deny: OnDeny | None) -> Callable[..., Any]:
     """The function, decided on at each call."""
     make = _governed_async if inspect.iscoroutinefunction(function.body) else _governed_sync
-    wrapper: Any = functools.wraps(function.body)(make(function, action, asked, on_deny))
+    wrapper: Any = make(function, action, asked, on_deny)
+    wrapper.__annotations__ = {}  # a body without any is not to get those of the wrapper
+    functools.update_wrapper(wrapper, function.body)
     wrapper.__signature__ = function.signature
-    wrapper.__annotations__.pop(_DECISION, None)
+    if function.takes_decision:
+        wrapper.__annotations__.pop(_DECISION, None)
     wrapper._meshguard_action = action  # noqa: SLF001 - documented under this name
     return cast("Callable[..., Any]", wrapper)
 

@@ -119,6 +119,10 @@ class GovernedTool(BaseTool):
         return self._asked.client
 
     @property
+    def _meshguard_action(self) -> str:
+        return self.action
+
+    @property
     def func(self) -> Callable[..., Any] | None:
         """The tool's function, governed; `ToolNode` reads its annotations to know what to inject."""
         return self._governed("func")
