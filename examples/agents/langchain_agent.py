@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 
 from meshguard.guard import Guard
@@ -24,7 +24,7 @@ rules:
     actions: ["write:refund"]
     conditions: {context.args.amount: {lte: 50}}
 """
-refunded = []
+refunded: list[str] = []
 
 
 @tool
@@ -43,7 +43,7 @@ def refund(item: str, amount: int) -> str:
 class ScriptedModel(FakeMessagesListChatModel):
     """Stands for a model: says what it is told to say."""
 
-    def bind_tools(self, tools: Any, **_: Any) -> Any:  # noqa: ARG002
+    def bind_tools(self, tools: Any, **_: Any) -> Any:  # noqa: ARG002, D102
         return self
 
 
@@ -67,7 +67,7 @@ with running_gateway(POLICY) as gateway, gateway.agent("support") as client, gat
     guard = Guard(client, action_map=actions)
     agent = create_agent(model, [find_order, refund], middleware=[MeshGuardMiddleware(guard)])
     run_id = uuid.uuid4()
-    state = agent.invoke({"messages": [("user", "Ada wants all her money back.")]}, {"run_id": run_id})
+    state = agent.invoke({"messages": [HumanMessage("Ada wants all her money back.")]}, {"run_id": run_id})
 
     for message in state["messages"]:
         for call in getattr(message, "tool_calls", ()):

@@ -2,8 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from langchain.agents import create_agent
@@ -19,15 +19,13 @@ from meshguard import PolicyDeniedError
 from meshguard.guard import Guard
 from meshguard.integrations.langchain import MeshGuardMiddleware, governed_tool_node
 from meshguard.testing.conformance import AdapterConformance, Script, World, failures
-from tests.adapters.langchain_models import ScriptedModel, calls, model
-
-QUESTION = {"messages": [("user", "go on")]}
+from tests.adapters.langchain_models import QUESTION, ScriptedModel, calls, graph, model, results
 
 
 class TestLangChain(AdapterConformance):
     """`create_agent`. Models give LangChain parsed arguments, never text: `texts` stays off."""
 
-    modes = ("sync", "async", "stream", "async stream", "batch", "async batch")
+    modes: ClassVar[Sequence[str]] = ("sync", "async", "stream", "async stream", "batch", "async batch")
     agents = True
     rewrites = True
 
@@ -80,18 +78,6 @@ def scripted(script: Script) -> ScriptedModel:
     return model(*([(call.tool, call.arguments) for call in turn] for turn in script.turns))
 
 
-def graph(chat: ScriptedModel, tools: ToolNode) -> Any:
-    made = StateGraph(MessagesState)
-    made.add_node("model", lambda state: {"messages": chat.invoke(state["messages"])})
-    made.add_node("tools", tools)
-    made.add_edge(START, "model")
-    made.add_conditional_edges(
-        "model", lambda state: "tools" if state["messages"][-1].tool_calls else "__end__"
-    )
-    made.add_edge("tools", "model")
-    return made.compile()
-
-
 def told(adapter: AdapterConformance, script: Script, agent: Any) -> list[str]:
     """What the model was told, by the ways there are to run a graph."""
     sync: dict[str, Callable[[], list[Any]]] = {
@@ -110,14 +96,6 @@ async def _later(mode: str, agent: Any) -> list[Any]:
     if mode == "async batch":
         return list((await agent.abatch([QUESTION]))[0]["messages"])
     return list([state async for state in agent.astream(QUESTION, stream_mode="values")][-1]["messages"])
-
-
-def results(messages: list[Any]) -> list[str]:
-    """The text that answers each tool call, in the order of the calls."""
-    answers = {item.tool_call_id: item for item in messages if isinstance(item, ToolMessage)}
-    asked = [call for item in messages if isinstance(item, AIMessage) for call in item.tool_calls]
-    assert all(answers[call["id"]].name == call["name"] for call in asked)
-    return [str(answers[call["id"]].text) for call in asked]
 
 
 # Broken on purpose
@@ -140,10 +118,15 @@ class WithErrorsLetOut(TestLangChain):
 
 
 class First(TestLangChain):
+    modes = ("sync",)
+
     def agent(self, script: Script) -> Any:
         rewriting = [Rewriting(script.rewrite)] if script.rewrite else []
         return create_agent(
-            scripted(script), script.functions(), middleware=[*self.hooks(script), *rewriting]
+            scripted(script),
+            script.functions(),
+            middleware=[*self.hooks(script), *rewriting],
+            name=script.agent,
         )
 
 
@@ -178,11 +161,7 @@ def test_the_kit_notices_that_errors_come_out() -> None:
 
 
 def test_the_kit_notices_that_the_middleware_is_not_the_last() -> None:
-    class Modest(First):
-        modes = ("sync",)
-        agents = False
-
-    assert failures(Modest) == ["test_the_arguments_that_are_decided_on_are_those_the_tool_gets[sync]"]
+    assert failures(First) == ["test_the_arguments_that_are_decided_on_are_those_the_tool_gets[sync]"]
 
 
 def test_the_kit_notices_that_the_async_hook_is_missing() -> None:
@@ -277,8 +256,8 @@ def test_a_tool_that_a_middleware_puts_in_place_of_another_is_decided_on_as_what
 ) -> None:
     class Swapping(AgentMiddleware[Any, Any, Any]):
         def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
-            call = {**request.tool_call, "args": DELETE[1]}
-            return handler(request.override(tool=delete_records, tool_call=call))  # type: ignore[typeddict-item]
+            call: Any = {**request.tool_call, "args": DELETE[1]}
+            return handler(request.override(tool=delete_records, tool_call=call))
 
     guard, agent_id = desk
     agent = create_agent(model([LOOKUP]), [lookup], middleware=[Swapping(), MeshGuardMiddleware(guard)])
@@ -365,7 +344,7 @@ def test_handoffs_inside_a_graph_are_one_trace_with_each_agent_as_itself(
         hooks = [MeshGuardMiddleware(Guard(ann, agents={"ann": ann, "ben": ben}))]
         made = StateGraph(MessagesState)
         made.add_node("ann", create_agent(model([LOOKUP]), [lookup], middleware=hooks, name="ann"))
-        later = ScriptedModel(responses=[AIMessage("x")] * 2 + [calls(LOOKUP), AIMessage("done")])
+        later = ScriptedModel(responses=[AIMessage("x"), AIMessage("x"), calls(LOOKUP), AIMessage("done")])
         made.add_node("ben", create_agent(later, [lookup], middleware=hooks, name="ben"))
         made.add_edge(START, "ann")
         made.add_edge("ann", "ben")

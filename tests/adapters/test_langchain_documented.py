@@ -23,11 +23,16 @@ from meshguard.exceptions import ConfigurationError, GatewayUnavailableError
 from meshguard.guard import Guard
 from meshguard.integrations import langchain as adapter
 from meshguard.integrations.langchain import permission
-from meshguard.langchain import GovernedTool, GovernedToolkit, create_governed_agent, governed_tool
+from meshguard.langchain import (
+    GovernedTool,
+    GovernedToolkit,
+    create_governed_agent,
+    governed_tool,
+    governed_tool_node,
+)
 from meshguard.testing.conformance import World
-from tests.adapters.langchain_models import ScriptedModel, calls, model
+from tests.adapters.langchain_models import QUESTION, ScriptedModel, calls, graph, model, results
 from tests.adapters.pages import run_docstrings, run_page
-from tests.adapters.test_langchain import QUESTION, governed_tool_node, graph, results
 
 ALLOWED, DENIED = "execute:lookup", "write:email"
 
@@ -534,7 +539,7 @@ def test_what_agents_took_before_has_its_effect(
     seen: list[str] = []
 
     class Listener(BaseCallbackHandler):
-        def on_tool_start(self, _: Any, input_str: str, **rest: Any) -> None:
+        def on_tool_start(self, serialized: Any, input_str: str, **rest: Any) -> None:  # noqa: ARG002
             seen.append(f"{input_str} {rest['metadata']['desk']}")
 
     agent = create_governed_agent(

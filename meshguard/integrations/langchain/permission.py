@@ -15,6 +15,7 @@ from meshguard.operations import enforced
 if TYPE_CHECKING:
     from meshguard.types import PolicyDecision
 
+C = TypeVar("C", bound=Client)
 T = TypeVar("T")
 OnDeny = Callable[..., Any]
 
@@ -23,7 +24,7 @@ class Asked:
     """Whom to ask: a client, or when there is none that of the environment at the time."""
 
     def __init__(self, client: Client | None) -> None:
-        self._given = None if client is None else _raising(client)
+        self._given: tuple[Client, Guard] | None = None if client is None else _raising(client)
 
     @property
     def client(self) -> Client:
@@ -36,17 +37,17 @@ class Asked:
         return (self._given or _of_environment())[1]
 
 
-def _raising(client: Client) -> tuple[Client, Guard]:
+def _raising(client: C) -> tuple[C, Guard]:
     return client, Guard(client, on_error="raise")
 
 
-def _of_environment() -> tuple[Client, Guard]:
+def _of_environment() -> tuple[MeshGuardClient, Guard]:
     names = ("MESHGUARD_GATEWAY_URL", "MESHGUARD_AGENT_TOKEN", "MESHGUARD_ADMIN_TOKEN")
     return _of_settings(*map(os.environ.get, names))
 
 
 @functools.lru_cache(maxsize=8)
-def _of_settings(*_: str | None) -> tuple[Client, Guard]:
+def _of_settings(*_: str | None) -> tuple[MeshGuardClient, Guard]:
     return _raising(MeshGuardClient())
 
 

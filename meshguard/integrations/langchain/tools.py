@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def governed_tool(
     action: str, client: Client | None = None, on_deny: OnDeny | None = None
-) -> Callable[[Callable[..., Any]], Any]:
+) -> Callable[[Callable[..., Any] | BaseTool], Any]:
     """Have each call of a function, or of a tool, decided on before it runs.
 
     Works above and below LangChain's `@tool`. A parameter `meshguard_decision` gets the decision; neither
@@ -51,13 +51,13 @@ def governed_tool(
         print(fetch_contacts("ada"))
         ```
     """
+    asked = Asked(client)
 
-    def decorate(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[..., Any] | BaseTool) -> Any:
         if isinstance(function, BaseTool):
             return GovernedTool(function, action, client, on_deny)
         return governed(Function(function), action, asked, on_deny)
 
-    asked = Asked(client)
     return decorate
 
 
