@@ -336,9 +336,9 @@ def test_an_agent_that_another_calls_as_a_tool_is_decided_on_as_itself(
     assert len({entry["traceId"] for entry in of_manager + of_clerk}) == 1
 
 
-@pytest.mark.parametrize("given", [None, uuid.uuid4()])
+@pytest.mark.parametrize("given", [None, "run-17"])
 def test_handoffs_inside_a_graph_are_one_trace_with_each_agent_as_itself(
-    world: World, lookup: Any, given: uuid.UUID | None
+    world: World, lookup: Any, given: str | None
 ) -> None:
     with world.agent("ann") as (ann, ann_id), world.agent("ben") as (ben, ben_id):
         hooks = [MeshGuardMiddleware(Guard(ann, agents={"ann": ann, "ben": ben}))]
@@ -348,10 +348,11 @@ def test_handoffs_inside_a_graph_are_one_trace_with_each_agent_as_itself(
         made.add_node("ben", create_agent(later, [lookup], middleware=hooks, name="ben"))
         made.add_edge(START, "ann")
         made.add_edge("ann", "ben")
-        made.compile().invoke(QUESTION, {"run_id": given} if given else None)
+        made.compile().invoke(QUESTION, {"metadata": {"run_id": given}})
     entries = [*world.decisions(ann_id), *world.decisions(ben_id)]
     assert len(entries) == 2
-    assert len({entry["traceId"] for entry in entries}) == 1
+    [trace] = {entry["traceId"] for entry in entries}
+    assert given in (None, trace)
 
 
 def test_a_name_that_is_given_can_not_be_overruled_by_who_invokes(

@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolCallId, Tool, ToolException, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.prebuilt import InjectedState, ToolRuntime
+from langgraph.prebuilt import InjectedState, ToolNode, ToolRuntime
 from pydantic import BaseModel, Field
 
 from meshguard import AsyncMeshGuardClient, MeshGuardClient, PolicyDecision, PolicyDeniedError
@@ -445,6 +445,8 @@ def test_in_an_agent_a_denial_ends_the_run_unless_on_deny_answers(client: MeshGu
     script = model([("find", {"name": "Ada"})])
     with pytest.raises(PolicyDeniedError):
         create_agent(script, [GovernedTool(find, DENIED, client)]).invoke(QUESTION)
+    node = ToolNode([GovernedTool(find, DENIED, client)], handle_tool_errors=True)
+    assert "PolicyDeniedError" in results(graph(script, node).invoke(QUESTION)["messages"])[0]
     agent = create_agent(script, [GovernedTool(find, DENIED, client, sorry)])
     assert results(agent.invoke(QUESTION)["messages"]) == ["sorry, write:email: ({'name': 'Ada'},) {}"]
 

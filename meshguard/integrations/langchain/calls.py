@@ -47,19 +47,20 @@ class _Runs:
 _runs = _Runs()
 
 
-def _run_id() -> str | None:
-    with suppress(RuntimeError, AttributeError):  # outside of any graph
-        runtime = get_runtime()
-        given = runtime.execution_info.run_id if runtime.execution_info else None
-        return _runs.id(runtime.control, given) if runtime.control else given
-    return None
-
-
 def tool_call(tool: str, arguments: Any, config: RunnableConfig, **known: Any) -> ToolCall:
     """A call as the guard sees it; `known` are other attributes of `ToolCall`."""
-    named = (config.get("metadata") or {}).get("lc_agent_name")
-    known["agent"] = known.get("agent") or named
-    return ToolCall(tool, arguments, framework="langchain", run_id=_run_id(), **known)
+    metadata = config.get("metadata") or {}
+    known["agent"] = known.get("agent") or metadata.get("lc_agent_name")
+    return ToolCall(tool, arguments, framework="langchain", run_id=_run_id(metadata), **known)
+
+
+def _run_id(metadata: Mapping[str, Any]) -> str | None:
+    with suppress(RuntimeError, AttributeError):  # outside of any graph
+        runtime = get_runtime()
+        info, given = runtime.execution_info, metadata.get("run_id")
+        given = info.run_id if info and info.run_id else given and str(given)
+        return _runs.id(runtime.control, given) if runtime.control else given
+    return None
 
 
 def tool_result(said: Any, answered: Mapping[str, Any]) -> Result:

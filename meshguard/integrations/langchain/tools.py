@@ -61,6 +61,9 @@ def governed_tool(
     return decorate
 
 
+_SETTABLE = tuple(BaseTool.model_fields.keys() - {"args_schema"})
+
+
 class GovernedTool(BaseTool):
     """A tool that is decided on at each call, and else is the tool that it wraps.
 
@@ -249,12 +252,11 @@ class GovernedTool(BaseTool):
 
     def _current(self) -> BaseTool:
         """The wrapped tool with the fields that were changed here, such as `handle_tool_error`."""
+        wrapped = self._wrapped
         changed = {
-            name: value
-            for name in BaseTool.model_fields.keys() - {"args_schema"}
-            if (value := getattr(self, name)) != getattr(self._wrapped, name)
+            name: value for name in _SETTABLE if (value := getattr(self, name)) != getattr(wrapped, name)
         }
-        return self._wrapped.model_copy(update=changed) if changed else self._wrapped
+        return wrapped.model_copy(update=changed) if changed else wrapped
 
     def _runner(self) -> Any:
         return self._current() if self._wrapped is self.tool else self.tool
