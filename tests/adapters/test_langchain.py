@@ -34,7 +34,8 @@ class TestLangChain(AdapterConformance):
 
     def agent(self, script: Script) -> Any:
         rewriting = [Rewriting(script.rewrite)] if script.rewrite else []
-        functions = script.functions() if script.mode in {"sync", "stream", "batch"} else script.coroutines()
+        is_async = script.mode in {"async", "async stream"}  # "async batch" is for sync tools in async runs
+        functions = script.coroutines() if is_async else script.functions()
         return create_agent(
             scripted(script), functions, middleware=[*rewriting, *self.hooks(script)], name=script.agent
         )
@@ -53,7 +54,7 @@ class TestToolNode(AdapterConformance):
         return governed_tool_node(functions, script.guard, agent=script.agent)
 
     def run(self, script: Script) -> list[str]:
-        functions = script.functions() if script.mode in {"sync", "stream", "batch"} else script.coroutines()
+        functions = script.coroutines() if script.mode == "async" else script.functions()
         return told(self, script, graph(scripted(script), self.node(script, functions)))
 
 

@@ -186,6 +186,23 @@ def test_a_parameter_for_the_decision_gets_it_and_no_model_sees_it(client: MeshG
     assert fetch.invoke(forged) == "Ada True by conformance"
 
 
+def test_a_decision_that_a_caller_makes_up_is_replaced(client: MeshGuardClient) -> None:
+    @governed_tool(ALLOWED, client=client)
+    def fetch(query: str, meshguard_decision: PolicyDecision | None = None) -> str:
+        return f"{query} by {meshguard_decision and meshguard_decision.policy}"
+
+    assert fetch("Ada", meshguard_decision=None) == "Ada by conformance"
+
+
+def test_on_deny_also_answers_for_what_is_denied_inside(client: MeshGuardClient) -> None:
+    @governed_tool(ALLOWED, client=client, on_deny=sorry)
+    def fetch(query: str) -> str:  # noqa: ARG001
+        client.enforce(DENIED)
+        raise AssertionError("it went on")
+
+    assert fetch("Ada") == "sorry, write:email: ('Ada',) {}"
+
+
 def test_without_a_client_the_environment_at_the_call_says_whom_to_ask(
     world: World, monkeypatch: pytest.MonkeyPatch, client: MeshGuardClient
 ) -> None:

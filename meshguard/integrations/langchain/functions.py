@@ -35,7 +35,7 @@ class Function:
 
     def call(self, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
         """A call of the function, as the guard sees it."""
-        given = self.signature.bind(*args, **kwargs)
+        given = self.signature.bind(*args, **{name: kwargs[name] for name in kwargs if name != _DECISION})
         given.apply_defaults()
         arguments = {name: value for name, value in given.arguments.items() if name not in self._hidden}
         return tool_call(self._name, arguments, ensure_config(), action=action)

@@ -57,7 +57,10 @@ def permitted(
     body: Callable[[PolicyDecision], T],
     on_deny: Callable[[PolicyDeniedError], T] | None,
 ) -> T:
-    """What the body gives, if the call is allowed; else what `on_deny` gives."""
+    """What the body gives, if the call is allowed; else what `on_deny` gives.
+
+    It also answers for what is denied inside of the body, as it always did.
+    """
     try:
         return body(enforced(guard.check(call)))
     except PolicyDeniedError as error:
