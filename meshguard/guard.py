@@ -519,16 +519,33 @@ def _trace_id(run_id: str | None) -> str | None:
 
 
 def _could_be_allowed(decision: PolicyDecision) -> bool:
-    """Whether only conditions stand between the tool and permission; they may hold for some arguments."""
+    """Whether the arguments, or the time, could turn the decision into permission."""
     if decision.allowed or decision.explanation is None:
         return decision.allowed
     policies = [policy for policy in decision.explanation.get("policies", ()) if policy.get("applies")]
     rules = [rule for policy in policies for rule in policy.get("rules", ())]
-    denied = any(
-        rule.get("effect") == "deny" and rule.get("matched") and "conditions" not in rule for rule in rules
+    if any(
+        rule.get("effect") == "deny" and not _can_be(rule.get("conditions"), wanted=False) for rule in rules
+    ):
+        return False
+    allows = any(
+        rule.get("effect") == "allow" and _can_be(rule.get("conditions"), wanted=True) for rule in rules
     )
-    allows = any(rule.get("effect") == "allow" for rule in rules)
-    return not denied and (allows or any(policy.get("defaultEffect") == "allow" for policy in policies))
+    by_default = all(policy.get("defaultEffect") == "allow" for policy in policies)
+    return allows or bool(policies and by_default)
+
+
+def _can_be(test: Mapping[str, Any] | None, *, wanted: bool) -> bool:
+    """Whether explained conditions can come out as wanted for some arguments; having none always holds."""
+    if test is None:
+        return wanted
+    name, parts = str(test.get("test")), test.get("parts")
+    if not parts:
+        return name.startswith(("context.", "time ")) or test.get("value") == str(wanted).lower()
+    if name == "not":
+        return _can_be(parts[0], wanted=not wanted)
+    enough = all if (name == "all") is wanted else any
+    return enough(_can_be(part, wanted=wanted) for part in parts)
 
 
 def _text(said: Any) -> str:
