@@ -66,6 +66,8 @@ class _Server(uvicorn.Server):
 async def http_client(url: str, token: str, mode: str = "auto") -> AsyncIterator[Client]:
     """A client that presents a bearer token."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(headers=headers, trust_env=False) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
-            yield client
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+    ):
+        yield client

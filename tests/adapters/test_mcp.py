@@ -14,6 +14,7 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 from pydantic import AnyHttpUrl
+from starlette.requests import Request
 
 from meshguard import MeshGuardClient, PolicyDeniedError
 from meshguard.guard import Guard
@@ -182,10 +183,8 @@ async def test_a_client_that_traces_names_the_trace(world: World, mode: str) -> 
 
 
 def test_the_trace_does_not_tell_the_session_id() -> None:
-    class Request:
-        headers = {"mcp-session-id": "5e55"}
-
-    assert "5e55" not in str(mcp.run_id(None, Request()))
+    request = Request({"type": "http", "headers": [(b"mcp-session-id", b"5e55")]})
+    assert "5e55" not in str(mcp.run_id(None, request))
     assert mcp.run_id({"traceparent": "nonsense"}) is None
 
 
