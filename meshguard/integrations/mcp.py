@@ -106,10 +106,10 @@ class GovernedClientSession(ClientSession):
 
     Example:
         ```python
-        from meshguard.guard import Guard
+        from mcp.client.streamable_http import streamable_http_client
         from meshguard.integrations.mcp import GovernedClientSession
 
-        async with GovernedClientSession(read_stream, write_stream, guard=Guard(client)) as session:
+        async with streamable_http_client(url) as streams, GovernedClientSession(*streams) as session:
             await session.initialize()
             print(await session.call_tool("lookup", {"query": "Ada"}))
         ```

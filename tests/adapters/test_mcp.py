@@ -16,13 +16,13 @@ from mcp_types import CallToolRequest, CallToolRequestParams, CallToolResult
 from pydantic import AnyHttpUrl
 from starlette.requests import Request
 
-from meshguard import MeshGuardClient, PolicyDeniedError
 from meshguard.guard import Guard
 from meshguard.integrations import mcp
 from meshguard.integrations.mcp import GovernedClient, GovernedClientSession, MeshGuardExtension
 from meshguard.testing.conformance import DELETE, LOOKUP, AdapterConformance, Script, World, failures
 from tests.adapters.mcp_traffic import http_client, played, served, told
 from tests.adapters.pages import run_docstrings, run_page
+from tests.support import running_app
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 META: Any = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
@@ -231,14 +231,9 @@ def test_all_arguments_of_call_tool_reach_the_framework() -> None:
 
 
 def test_the_page_and_the_docstrings_run(world: World, environ: str) -> None:
-    page = run_page("mcp", PolicyDeniedError=PolicyDeniedError)
-    assert page["server"].name == "desk"
-    with MeshGuardClient() as client:
-        assert run_docstrings(mcp, client=client, **_docstring_names()) == 3
+    run_page("mcp")
+    tools: MCPServer[Any] = MCPServer("tools")
+    tools.add_tool(lambda query: f"found {query}", name="lookup")
+    with running_app(tools.streamable_http_app()) as url:
+        assert run_docstrings(mcp, server=tools, url=f"{url}/mcp") == 3
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup"}
-
-
-def _docstring_names() -> dict[str, Any]:
-    made: MCPServer[Any] = MCPServer("desk")
-    made.add_tool(lambda query: f"found {query}", name="lookup")
-    return {"server": made}

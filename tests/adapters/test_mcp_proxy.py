@@ -23,7 +23,8 @@ from pydantic import AnyHttpUrl
 from meshguard.testing import RunningGateway, running_gateway
 from tests.adapters import mcp_child
 from tests.adapters.mcp_traffic import served, told
-from tests.environments import clean_environ
+from tests.docs.snippets import snippets
+from tests.environments import ROOT, clean_environ
 from tests.servers import free_port
 
 POLICY = """
@@ -274,3 +275,16 @@ def test_the_other_commands_are_listed_without_it() -> None:
     )
     assert done.returncode == 0
     assert "Run a gateway." in done.stdout
+
+
+@pytest.mark.anyio
+async def test_the_configuration_on_the_page_works(environ: dict[str, str], tmp_path: Path) -> None:
+    [block] = snippets(ROOT / "docs" / "integrations" / "mcp-proxy.md", "json")
+    desk = json.loads(block.code)["mcpServers"]["desk"]
+    assert desk["command"] == "meshguard"
+    assert environ.keys() >= desk["env"].keys()
+    assert desk["args"][0] == COMMAND[-1]
+    assert desk["args"][-2:] == ["python", "desk.py"]
+    arguments = [*desk["args"][1:-2], *CHILD, str(tmp_path / "pid")]
+    async with proxied(environ, *arguments) as client:
+        assert await call(client, "lookup", query="Ada") == "found Ada"
