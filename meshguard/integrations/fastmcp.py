@@ -37,9 +37,11 @@ class MeshGuardMiddleware(Middleware):
     Example:
         ```python
         from fastmcp import Client, FastMCP
+        from meshguard.guard import Guard
         from meshguard.integrations.fastmcp import MeshGuardMiddleware
 
-        server = FastMCP("desk", middleware=[MeshGuardMiddleware()])
+        guard = Guard()
+        server = FastMCP("desk", middleware=[MeshGuardMiddleware(guard)])
 
         @server.tool
         def lookup(query: str) -> str:

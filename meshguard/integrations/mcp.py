@@ -46,9 +46,11 @@ class MeshGuardExtension(Extension):
         ```python
         from mcp import Client
         from mcp.server import MCPServer
+        from meshguard.guard import Guard
         from meshguard.integrations.mcp import MeshGuardExtension
 
-        server = MCPServer("desk", extensions=[MeshGuardExtension()])
+        guard = Guard()
+        server = MCPServer("desk", extensions=[MeshGuardExtension(guard)])
 
         @server.tool()
         def lookup(query: str) -> str:
@@ -107,11 +109,14 @@ class GovernedClientSession(ClientSession):
     Example:
         ```python
         from mcp.client.streamable_http import streamable_http_client
+        from meshguard.guard import Guard
         from meshguard.integrations.mcp import GovernedClientSession
 
-        async with streamable_http_client(url) as streams, GovernedClientSession(*streams) as session:
-            await session.initialize()
-            print(await session.call_tool("lookup", {"query": "Ada"}))
+        guard = Guard()
+        async with streamable_http_client(url) as streams:
+            async with GovernedClientSession(*streams, guard=guard) as session:
+                await session.initialize()
+                print(await session.call_tool("lookup", {"query": "Ada"}))
         ```
     """
 
@@ -165,9 +170,11 @@ class GovernedClient(Client):
 
     Example:
         ```python
+        from meshguard.guard import Guard
         from meshguard.integrations.mcp import GovernedClient
 
-        async with GovernedClient(server) as client:
+        guard = Guard()
+        async with GovernedClient(server, guard=guard) as client:
             print(await client.call_tool("lookup", {"query": "Ada"}))
         ```
     """
