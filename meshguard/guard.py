@@ -217,23 +217,27 @@ class Guard:
         return denial_message(call, decision) if said is None else _text(said)
 
     def visible(self, calls: Sequence[ToolCall]) -> list[bool]:
-        """Which tools are worth showing to a model: those that some arguments could make allowed.
+        """Which tools are worth showing to a model: those that some arguments or times could make allowed.
 
         Operation `evaluate_batch` with explanations, and with `context.listing` true, so that these entries
-        can be told from calls in the audit log. The arguments of the calls are not looked at.
+        can be told from calls in the audit log. A function in `action_map` gets a call without arguments.
 
         Args:
             calls: A call without arguments for each tool.
 
         Returns:
             For each call whether its tool may be listed; all false when the gateway can't be asked.
+
+        Raises:
+            MeshGuardError: The gateway can't be asked, and `on_error` is `"raise"`. What a function of
+                `action_map` raises comes out then, too.
         """
         try:
             client, options = self._one_identity(calls)
             decisions = client.sync().with_options(**options).check_many(self._listing(calls))
+            return [_could_be_allowed(decision) for decision in decisions]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
-        return [_could_be_allowed(decision) for decision in decisions]
 
     async def avisible(self, calls: Sequence[ToolCall]) -> list[bool]:
         """Which tools are worth showing to a model, without blocking the event loop; else as `visible`.
@@ -243,13 +247,17 @@ class Guard:
 
         Returns:
             For each call whether its tool may be listed; all false when the gateway can't be asked.
+
+        Raises:
+            MeshGuardError: The gateway can't be asked, and `on_error` is `"raise"`. What a function of
+                `action_map` raises comes out then, too.
         """
         try:
             client, options = self._one_identity(calls)
             decisions = await client.asynchronous().with_options(**options).check_many(self._listing(calls))
+            return [_could_be_allowed(decision) for decision in decisions]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
-        return [_could_be_allowed(decision) for decision in decisions]
 
     def close(self) -> None:
         """Close the connections that the guard itself opened outside event loops."""
@@ -293,7 +301,7 @@ class Guard:
     def _listing(self, calls: Sequence[ToolCall]) -> list[CheckRequest]:
         return [
             {
-                "action": self._actions.of(call),
+                "action": self._actions.of(replace(call, arguments={})),
                 "context": {"listing": True, "tool": call.tool},
                 "explain": True,
             }

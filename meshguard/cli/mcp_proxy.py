@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import shutil
 import signal
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -19,6 +21,7 @@ from meshguard.guard import Guard
 from meshguard.integrations.fastmcp import MeshGuardMiddleware
 
 if TYPE_CHECKING:
+    from fastmcp.client.progress import ProgressHandler
     from fastmcp.client.transports import ClientTransport
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -106,12 +109,24 @@ class _Upstream:
             request = get_context().request_context
             modern = request is not None and request.protocol_version in MODERN_PROTOCOL_VERSIONS
             self._client = StatefulProxyClient(self._transport, mode="auto" if modern else "legacy")
-        return self._client
+        client = copy.copy(self._client)  # the same session
+        client._progress_handler = _reporter()  # noqa: SLF001 - the session's own knows the last request alone
+        return client
 
     async def close(self) -> None:
         """End the session, and the server if it was started here."""
         if self._client is not None:
             await self._client.close()  # type: ignore[no-untyped-call]
+
+
+def _reporter() -> ProgressHandler:
+    """Reports progress on the request in hand, also while others run."""
+    request, context = get_context(), copy_context()
+
+    async def report(progress: float, total: float | None, message: str | None) -> None:
+        await asyncio.create_task(request.report_progress(progress, total, message), context=context)
+
+    return report
 
 
 async def _serve(upstream: _Upstream, guard: Guard) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from mcp_types import SamplingMessage, TextContent
 
 server = MCPServer("desk", instructions="Be kind.")
 calls: list[str] = []
+two = asyncio.Barrier(2)
 
 
 @server.tool()
@@ -48,9 +50,10 @@ def environment() -> list[str]:
 
 
 @server.tool()
-async def slow(ctx: Context) -> str:
-    """Report progress."""
-    await ctx.report_progress(1, 2, "half")
+async def slow(number: int, ctx: Context) -> str:
+    """Report a number as progress, when two such calls run."""
+    await two.wait()
+    await ctx.report_progress(number, 2, "half")
     return "done"
 
 

@@ -54,6 +54,7 @@ def server(script: Script, *middleware: Middleware, auth: Any = None) -> FastMCP
 class TestFastMCPServer(AdapterConformance):
     """In memory: `auto` is the protocol of 2026, `legacy` the handshake of the years before."""
 
+    # The protocol has arguments as objects, never as text, and nobody authenticates in memory.
     modes = ("auto", "legacy")
     rewrites = True
     raises = False  # a server can't raise in its client

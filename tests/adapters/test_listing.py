@@ -117,6 +117,15 @@ def test_every_policy_must_allow_by_default() -> None:
         assert Guard(client).visible([ToolCall("tool")]) == [False]
 
 
+def test_an_action_that_depends_on_arguments_is_made_without_any(gateway: RunningGateway) -> None:
+    with gateway.admin() as admin, gateway.agent() as client:
+        admin.apply_policy({"name": "p", "rules": [{"effect": "allow", "actions": ["read:*"]}]})
+        made = {"tool": lambda call: f"{call.arguments.get('verb', 'read')}:files"}
+        assert Guard(client, action_map=made).visible([ToolCall("tool")]) == [True]
+        crashing = {"tool": lambda call: str(call.arguments["verb"])}
+        assert Guard(client, action_map=crashing).visible([ToolCall("tool")]) == [False]
+
+
 def test_what_is_asked_for_a_list_is_no_decision_about_a_call() -> None:
     with world() as made, made.agent("lister") as (client, agent_id):
         assert Guard(client).visible([ToolCall("lookup"), ToolCall("unknown")]) == [True, False]

@@ -59,6 +59,7 @@ def server(script: Script, *extensions: MeshGuardExtension, authenticates: bool 
 class TestMCPServer(AdapterConformance):
     """In memory: `auto` is the protocol of 2026, `legacy` the handshake of the years before."""
 
+    # The protocol has arguments as objects, never as text, and nobody authenticates in memory.
     modes = ("auto", "legacy")
     rewrites = True
     raises = False  # a server can't raise in its client
@@ -94,6 +95,7 @@ class TestMCPServerOverHTTP(TestMCPServer):
 class TestMCPClients(AdapterConformance):
     """Against a server that is not governed."""
 
+    # A client is one agent, and nothing comes between it and the server that could rewrite arguments.
     modes = ("client", "session")
 
     def run(self, script: Script) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -101,11 +102,6 @@ async def test_a_command_is_governed(environ: dict[str, str], tmp_path: Path, mo
 async def test_what_is_not_a_tool_call_passes_through(
     environ: dict[str, str], tmp_path: Path, mode: str
 ) -> None:
-    reports = []
-
-    async def progressed(progress: float, total: float | None, message: str | None) -> None:
-        reports.append((progress, total, message))
-
     async with proxied(environ, "--", *CHILD, str(tmp_path / "pid"), mode=mode) as client:
         assert client.instructions == "Be kind."
         assert client.server_info
@@ -114,10 +110,28 @@ async def test_what_is_not_a_tool_call_passes_through(
         assert isinstance(hours, TextResourceContents)
         assert hours.text == "always"
         assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["greeting"]
-        await client.call_tool("slow", {}, progress_callback=progressed)
-        assert reports == [(1.0, 2.0, "half")]
         if mode == "legacy":  # the newer protocol has no way for a server to ask back
             assert await call(client, "ask") == "Well."
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_progress_reaches_the_call_that_makes_it(
+    environ: dict[str, str], tmp_path: Path, mode: str
+) -> None:
+    async def reported(client: Client, number: int) -> list[float]:
+        reports: list[float] = []
+
+        async def report(progress: float, total: float | None, message: str | None) -> None:
+            assert (total, message) == (2, "half")
+            reports.append(progress)
+
+        await client.call_tool("slow", {"number": number}, progress_callback=report)
+        return reports
+
+    async with proxied(environ, "--", *CHILD, str(tmp_path / "pid"), mode=mode) as client:
+        first, second = await asyncio.gather(reported(client, 1), reported(client, 2))
+    assert (first, second) == ([1.0], [2.0])
 
 
 @pytest.mark.anyio
@@ -173,6 +187,30 @@ async def test_nothing_is_listed_and_nothing_runs_while_the_gateway_is_down(
         result = await client.call_tool("lookup", {"query": "Ada"})
         assert result.is_error
         assert "denied" in told(result)
+
+
+OLD_SERVER = """
+import json, sys
+results = {
+    "initialize": {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}},
+                   "serverInfo": {"name": "old", "version": "1"}},
+    "tools/list": {"tools": [{"name": "lookup", "inputSchema": {"type": "object"}}]},
+    "tools/call": {"content": [{"type": "text", "text": "found Ada"}]},
+}
+for line in sys.stdin:
+    message = json.loads(line)
+    known = message["method"] in results
+    said = {"result": results[message["method"]]} if known else {"error": {"code": -32601, "message": "no"}}
+    if "id" in message:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **said}), flush=True)
+"""
+
+
+@pytest.mark.anyio
+async def test_a_host_of_the_newer_protocol_can_use_a_server_of_the_older(environ: dict[str, str]) -> None:
+    async with proxied(environ, *ACTIONS, "--", sys.executable, "-c", OLD_SERVER) as client:
+        assert client.protocol_version == "2026-07-28"
+        assert await call(client, "lookup", query="Ada") == "found Ada"
 
 
 @pytest.mark.anyio
