@@ -234,23 +234,27 @@ class Guard:
         return denial_message(call, decision) if said is None else _text(said)
 
     def visible(self, calls: Sequence[ToolCall]) -> list[bool]:
-        """Which tools are worth showing to a model: those that some arguments could make allowed.
+        """Which tools are worth showing to a model: those that some arguments or times could make allowed.
 
         Operation `evaluate_batch` with explanations, and with `context.listing` true, so that these entries
-        can be told from calls in the audit log. The arguments of the calls are not looked at.
+        can be told from calls in the audit log. A function in `action_map` gets a call without arguments.
 
         Args:
             calls: A call without arguments for each tool.
 
         Returns:
             For each call whether its tool may be listed; all false when the gateway can't be asked.
+
+        Raises:
+            MeshGuardError: The gateway can't be asked, and `on_error` is `"raise"`. What a function of
+                `action_map` raises comes out then, too.
         """
         try:
             client, options = self._one_identity(calls)
             decisions = client.sync().with_options(**options).check_many(self._listing(calls))
+            return [_could_be_allowed(decision) for decision in decisions]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
-        return [_could_be_allowed(decision) for decision in decisions]
 
     async def avisible(self, calls: Sequence[ToolCall]) -> list[bool]:
         """Which tools are worth showing to a model, without blocking the event loop; else as `visible`.
@@ -260,13 +264,17 @@ class Guard:
 
         Returns:
             For each call whether its tool may be listed; all false when the gateway can't be asked.
+
+        Raises:
+            MeshGuardError: The gateway can't be asked, and `on_error` is `"raise"`. What a function of
+                `action_map` raises comes out then, too.
         """
         try:
             client, options = self._one_identity(calls)
             decisions = await client.asynchronous().with_options(**options).check_many(self._listing(calls))
+            return [_could_be_allowed(decision) for decision in decisions]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
-        return [_could_be_allowed(decision) for decision in decisions]
 
     def close(self) -> None:
         """Close the connections that the guard itself opened outside event loops."""
@@ -310,7 +318,7 @@ class Guard:
     def _listing(self, calls: Sequence[ToolCall]) -> list[CheckRequest]:
         return [
             {
-                "action": self._actions.of(call),
+                "action": self._actions.of(replace(call, arguments={})),
                 "context": {"listing": True, "tool": call.tool},
                 "explain": True,
             }
@@ -536,16 +544,33 @@ def _trace_id(run_id: str | None) -> str | None:
 
 
 def _could_be_allowed(decision: PolicyDecision) -> bool:
-    """Whether only conditions stand between the tool and permission; they may hold for some arguments."""
+    """Whether the arguments, or the time, could turn the decision into permission."""
     if decision.allowed or decision.explanation is None:
         return decision.allowed
     policies = [policy for policy in decision.explanation.get("policies", ()) if policy.get("applies")]
     rules = [rule for policy in policies for rule in policy.get("rules", ())]
-    denied = any(
-        rule.get("effect") == "deny" and rule.get("matched") and "conditions" not in rule for rule in rules
+    if any(
+        rule.get("effect") == "deny" and not _can_be(rule.get("conditions"), wanted=False) for rule in rules
+    ):
+        return False
+    allows = any(
+        rule.get("effect") == "allow" and _can_be(rule.get("conditions"), wanted=True) for rule in rules
     )
-    allows = any(rule.get("effect") == "allow" for rule in rules)
-    return not denied and (allows or any(policy.get("defaultEffect") == "allow" for policy in policies))
+    by_default = all(policy.get("defaultEffect") == "allow" for policy in policies)
+    return allows or bool(policies and by_default)
+
+
+def _can_be(test: Mapping[str, Any] | None, *, wanted: bool) -> bool:
+    """Whether explained conditions can come out as wanted for some arguments; having none always holds."""
+    if test is None:
+        return wanted
+    name, parts = str(test.get("test")), test.get("parts")
+    if not parts:
+        return name.startswith(("context.", "time ")) or test.get("value") == str(wanted).lower()
+    if name == "not":
+        return _can_be(parts[0], wanted=not wanted)
+    enough = all if (name == "all") is wanted else any
+    return enough(_can_be(part, wanted=wanted) for part in parts)
 
 
 def _text(said: Any) -> str:

@@ -17,11 +17,12 @@ _MODULES = {
     "backup": "meshguard.cli.backup",
     "contract": "meshguard.cli.contract",
     "db": "meshguard.cli.db",
+    "mcp-proxy": "meshguard.cli.mcp_proxy",
     "policy": "meshguard.cli.policy",
     "restore": "meshguard.cli.restore",
     "serve": "meshguard.cli.serve",
 }
-_EXTRAS = {"contract": "contract"}  # where it is not "gateway"
+_EXTRAS = {"contract": "contract", "mcp-proxy": "fastmcp"}  # where it is not "gateway"
 
 
 class _Commands(TyperGroup):
@@ -43,10 +44,26 @@ def _load(name: str) -> Any:
         module = importlib.import_module(_MODULES[name])
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(name, "gateway")
-        advice = missing(error, f"`meshguard {name}` needs more packages: pip install 'meshguard[{extra}]'")
-        typer.echo(advice, err=True)
-        raise typer.Exit(1) from None
+        return _advising(
+            missing(error, f"`meshguard {name}` needs more packages: pip install 'meshguard[{extra}]'")
+        )
     return typer.main.get_command(module.app)
+
+
+def _advising(advice: str) -> Any:
+    """A command that only says what it needs, so that the others can be listed."""
+    advising = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+    @advising.command(
+        help=advice,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def advise() -> None:
+        typer.echo(advice, err=True)
+        raise typer.Exit(1)
+
+    return typer.main.get_command(advising)
 
 
 app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)

@@ -1,0 +1,237 @@
+"""MCP: servers made with `mcp`, and clients of any MCP server; each tool call is decided on first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from mcp import Client, ClientSession
+from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.extension import Extension
+from mcp_types import CallToolResult, TextContent
+
+from meshguard.guard import Guard, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp_types import CallToolRequestParams, ClientRequest, Request
+    from pydantic import BaseModel, TypeAdapter
+
+    Result = TypeVar("Result", bound=BaseModel)
+
+__all__ = ["GovernedClient", "GovernedClientSession", "MeshGuardExtension", "run_id"]
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+
+class MeshGuardExtension(Extension):
+    """Has each tool call that a server gets decided on before the tool runs.
+
+    Put it last among the extensions, so that it sees the arguments that the tool gets. A denied call gives a
+    result with `is_error` and the reason; `on_deny="raise"` makes no difference, since nothing can be raised
+    in the client. Where clients authenticate, `Guard(agents=…)` maps their client ids to identities.
+
+    Args:
+        guard: How to decide. Made of `MESHGUARD_*` when left out.
+
+    Raises:
+        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+
+    Example:
+        ```python
+        from mcp import Client
+        from mcp.server import MCPServer
+        from meshguard.guard import Guard
+        from meshguard.integrations.mcp import MeshGuardExtension
+
+        guard = Guard()
+        server = MCPServer("desk", extensions=[MeshGuardExtension(guard)])
+
+        @server.tool()
+        def lookup(query: str) -> str:
+            return f"found {query}"
+
+        async with Client(server) as client:
+            print(await client.call_tool("lookup", {"query": "Ada"}))
+        ```
+    """
+
+    identifier = "app.meshguard/guard"
+
+    def __init__(self, guard: Guard | None = None) -> None:
+        self._guard = guard or Guard()
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        """Run the tool if its call is allowed.
+
+        Args:
+            params: The tool's name and arguments.
+            ctx: The request.
+            call_next: Runs the tool.
+
+        Returns:
+            The tool's result, or the denial as a result with `is_error`.
+
+        Raises:
+            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+        """
+        token = get_access_token()
+        call = ToolCall(
+            params.name,
+            params.arguments,
+            call_id=None if ctx.request_id is None else str(ctx.request_id),
+            framework="mcp",
+            agent=token.client_id if token else None,
+            run_id=run_id(ctx.meta, ctx.request),
+        )
+        decision = await self._guard.acheck(call)
+        return await call_next(ctx) if decision.allowed else _denial(self._guard.refusal(call, decision))
+
+
+class GovernedClientSession(ClientSession):
+    """A `ClientSession` whose tool calls are decided on before they are sent.
+
+    Args:
+        args: As for `ClientSession`.
+        guard: How to decide. Made of `MESHGUARD_*` when left out.
+        kwargs: As for `ClientSession`.
+
+    Raises:
+        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+
+    Example:
+        ```python
+        from mcp.client.streamable_http import streamable_http_client
+        from meshguard.guard import Guard
+        from meshguard.integrations.mcp import GovernedClientSession
+
+        guard = Guard()
+        async with streamable_http_client(url) as streams:
+            async with GovernedClientSession(*streams, guard=guard) as session:
+                await session.initialize()
+                print(await session.call_tool("lookup", {"query": "Ada"}))
+        ```
+    """
+
+    def __init__(self, *args: Any, guard: Guard | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._guard = guard or Guard()
+
+    async def send_request(
+        self,
+        request: ClientRequest | Request[Any, Any],
+        result_type: type[Result] | TypeAdapter[Result],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Result:
+        """Send a request, a tool call only if it is allowed; `call_tool` comes here too.
+
+        Args:
+            request: The request.
+            result_type: The type of its result.
+            args: As for `ClientSession.send_request`.
+            kwargs: As for `ClientSession.send_request`.
+
+        Returns:
+            The server's result, or the denial of a tool call as a result with `is_error`.
+
+        Raises:
+            MCPError: The server answered with an error, or did not answer.
+            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
+            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+        """
+        if request.method == "tools/call":
+            params = cast("CallToolRequestParams", request.params)
+            denial = await _refused(self._guard, params.name, params.arguments, params.meta)
+            if denial is not None:
+                return cast("Result", denial)
+        return await super().send_request(request, result_type, *args, **kwargs)
+
+
+@dataclass
+class GovernedClient(Client):
+    """A `Client` whose tool calls are decided on before they are sent.
+
+    A call that the server answers with questions, or asks to repeat, is decided on once. What goes through
+    `client.session` is not decided on.
+
+    Attributes:
+        guard: How to decide. Made of `MESHGUARD_*` when left out.
+
+    Raises:
+        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+
+    Example:
+        ```python
+        from meshguard.guard import Guard
+        from meshguard.integrations.mcp import GovernedClient
+
+        guard = Guard()
+        async with GovernedClient(server, guard=guard) as client:
+            print(await client.call_tool("lookup", {"query": "Ada"}))
+        ```
+    """
+
+    guard: Guard = field(default_factory=Guard, kw_only=True, repr=False)
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any] | None = None, *args: Any, **kwargs: Any
+    ) -> CallToolResult:
+        """Call a tool if the call is allowed.
+
+        Args:
+            name: The tool's name.
+            arguments: Its arguments.
+            args: As for `Client.call_tool`.
+            kwargs: As for `Client.call_tool`.
+
+        Returns:
+            The tool's result, or the denial as a result with `is_error`.
+
+        Raises:
+            MCPError: The server answered with an error, or did not answer.
+            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
+            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+        """
+        denial = await _refused(self.guard, name, arguments, kwargs.get("meta"))
+        return denial or await super().call_tool(name, arguments, *args, **kwargs)
+
+
+def run_id(meta: Mapping[str, Any] | None, request: Any = None) -> str | None:
+    """What ties the calls of one run together, as a server sees it.
+
+    Args:
+        meta: The `_meta` of a call.
+        request: The HTTP request that it came in, if it did.
+
+    Returns:
+        The trace id that the client sent with the call (`traceparent`), else what stands for the HTTP
+        session; None where there is neither, as over stdio.
+    """
+    traced = _TRACEPARENT.fullmatch(str((meta or {}).get("traceparent")))
+    if traced:
+        return traced[1]
+    session_id = getattr(request, "headers", {}).get("mcp-session-id")
+    # A digest: whoever reads the audit log must not be able to join the session.
+    return session_id and hashlib.sha256(session_id.encode()).hexdigest()[:32]
+
+
+async def _refused(
+    guard: Guard, tool: str, arguments: dict[str, Any] | None, meta: Mapping[str, Any] | None
+) -> CallToolResult | None:
+    """Nothing if the call that a client is about to make is allowed; else what it gets."""
+    call = ToolCall(tool, arguments, framework="mcp", run_id=run_id(meta))
+    decision = await guard.acheck(call)
+    return None if decision.allowed else _denial(guard.refuse(call, decision))
+
+
+def _denial(said: Any) -> CallToolResult:
+    text = said if isinstance(said, str) else json.dumps(said, default=str, ensure_ascii=False)
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
