@@ -63,4 +63,4 @@ def clean_environ(**extra: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(adapter_environment(sys.argv[1], newest="--newest" in sys.argv))
+    sys.stdout.write(str(adapter_environment(sys.argv[1], newest="--newest" in sys.argv)))

@@ -1,4 +1,4 @@
-"""A CrewAI crew under policy: two agents, each with an identity of its own, and a model that follows a script."""
+"""A CrewAI crew under policy: two agents, each with its own identity, and a model that follows a script."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ os.environ |= {
     "OTEL_SDK_DISABLED": "true",
 }
 
-from crewai import Agent, BaseLLM, Crew, Task  # noqa: E402 - it reads its settings when it is imported
-from crewai.tools import tool  # noqa: E402
+from crewai import Agent, BaseLLM, Crew, Task
+from crewai.tools import tool
 
-from meshguard.guard import Guard  # noqa: E402
-from meshguard.integrations.crewai import governed  # noqa: E402
-from meshguard.testing import running_gateway  # noqa: E402
+from meshguard.guard import Guard
+from meshguard.integrations.crewai import governed
+from meshguard.testing import running_gateway
 
 POLICY = """
 name: records
@@ -55,6 +55,10 @@ class Scripted(BaseLLM):
         """It can."""
         return True
 
+    def get_input_tokens_count(self, *_: Any, **__: Any) -> int:
+        """It does not count."""
+        return 0
+
     def call(self, messages: Any, *_: Any, **__: Any) -> Any:
         """The next call, or the end."""
         results = [message for message in messages if message["role"] == "tool"]
@@ -79,7 +83,9 @@ def main() -> None:
     archivist = agent(
         "archivist", ("delete_records", {"table": "customers"}), ("delete_records", {"table": "drafts"})
     )
-    tasks = [Task(description="Clean up.", expected_output="A report.", agent=one) for one in (clerk, archivist)]
+    tasks = [
+        Task(description="Clean up.", expected_output="A report.", agent=one) for one in (clerk, archivist)
+    ]
     with (
         running_gateway(POLICY) as gateway,
         gateway.agent("clerk") as clerk_client,

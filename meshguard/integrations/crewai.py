@@ -6,17 +6,22 @@ A hook before each tool call asks the guard, and a hook after it puts the denial
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from crewai.execution import get_execution_uuid
-from crewai.hooks.dispatch import InterceptionPoint, get_hooks, get_scoped_hooks, register, scoped_hooks, unregister
+from crewai.hooks.dispatch import (
+    InterceptionPoint,
+    get_hooks,
+    get_scoped_hooks,
+    register,
+    scoped_hooks,
+    unregister,
+)
 
-from meshguard.guard import Guard, ToolCall, denial_message
-from meshguard.types import PolicyDecision
+from meshguard.guard import Guard, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["governed", "install"]
 
 _BEFORE, _AFTER = InterceptionPoint.PRE_TOOL_CALL, InterceptionPoint.POST_TOOL_CALL
-_log = logging.getLogger("meshguard")
 
 
 def install(guard: Guard | None = None) -> Callable[[], None]:
@@ -40,7 +44,7 @@ def install(guard: Guard | None = None) -> Callable[[], None]:
             `on_deny="raise"` and `on_error="raise"` tell the model, since CrewAI takes no error from a hook.
 
     Returns:
-        A function that takes the hooks away again. It leaves the guard open.
+        A function that takes the hooks away again, and closes a guard that was made here.
 
     Raises:
         ConfigurationError: No guard is given, and `MESHGUARD_*` does not make one.
@@ -55,15 +59,12 @@ def install(guard: Guard | None = None) -> Callable[[], None]:
         uninstall()
         ```
     """
-    hooks = _Hooks(guard or Guard())
-    register(_BEFORE, hooks.before)
-    register(_AFTER, hooks.after)
-
-    def uninstall() -> None:
-        unregister(_BEFORE, hooks.before)
-        unregister(_AFTER, hooks.after)
-
-    return uninstall
+    stack = ExitStack()
+    hooks = _Hooks(_open(guard, stack))
+    for point, hook in ((_BEFORE, hooks.before), (_AFTER, hooks.after)):
+        register(point, hook)
+        stack.callback(unregister, point, hook)
+    return stack.close
 
 
 @contextmanager
@@ -89,10 +90,7 @@ def governed(guard: Guard | None = None) -> Iterator[None]:
         ```
     """
     with ExitStack() as stack:
-        if guard is None:
-            guard = Guard()
-            stack.callback(guard.close)
-        hooks = _Hooks(guard)
+        hooks = _Hooks(_open(guard, stack))
         _watch()
         stack.callback(_scope.reset, _scope.set(hooks))
         before, after = [*get_scoped_hooks(_BEFORE), hooks.before], [*get_scoped_hooks(_AFTER), hooks.after]
@@ -100,8 +98,15 @@ def governed(guard: Guard | None = None) -> Iterator[None]:
         yield
 
 
+def _open(guard: Guard | None, stack: ExitStack) -> Guard:
+    if guard is None:
+        guard = Guard()
+        stack.callback(guard.close)
+    return guard
+
+
 class _Hooks:
-    """The two hooks; both run in the thread of the call, with nothing of the call between them if it is denied."""
+    """The two hooks; for a call that is denied they run one after the other in the same thread."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -109,7 +114,7 @@ class _Hooks:
 
     def before(self, context: ToolCallHookContext) -> bool | None:
         """Let the call pass with None, or block it with False."""
-        said = self._refusal(_call(context))
+        said = self._guard.refused(_call(context))
         self._denied.last = context.tool_input, said
         return None if said is None else False
 
@@ -117,15 +122,6 @@ class _Hooks:
         """Tell the model why, if this is the call that was blocked."""
         arguments, said = getattr(self._denied, "last", (None, None))
         return said if arguments is context.tool_input else None
-
-    def _refusal(self, call: ToolCall) -> str | None:
-        try:
-            decision = self._guard.check(call)
-        except Exception as error:  # noqa: BLE001 - CrewAI would swallow it, and run the tool
-            _log.warning("The tool %r was denied: %s", call.tool, type(error).__name__)
-            reason = f"no decision could be had ({type(error).__name__})"
-            return denial_message(call, PolicyDecision(False, call.tool, "deny", reason=reason))
-        return None if decision.allowed else self._guard.refusal(call, decision)
 
 
 def _call(context: ToolCallHookContext) -> ToolCall:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-_STORAGE = tempfile.TemporaryDirectory(prefix="crewai-")  # noqa: SIM115 - lasts as long as the process
+_STORAGE = tempfile.TemporaryDirectory(prefix="crewai-")
 os.environ |= {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_STORAGE_DIR": _STORAGE.name,

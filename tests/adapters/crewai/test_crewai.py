@@ -3,9 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 from crewai import Agent, BaseLLM, Crew, Flow, Task
@@ -57,11 +57,17 @@ class ScriptedLLM(BaseLLM):
         def hear(messages: Any) -> None:
             told[:] = messages
 
-        model._told, model._hear = told, hear  # a function is shared by the copies that kickoff_for_each makes
+        model._told, model._hear = (
+            told,
+            hear,
+        )  # a function is shared by the copies that kickoff_for_each makes
         return model
 
     def supports_function_calling(self) -> bool:
         return self._native
+
+    def get_input_tokens_count(self, *_: Any, **__: Any) -> int:
+        return 0
 
     def call(self, messages: Any, *_: Any, **__: Any) -> Any:
         self._hear(messages)
@@ -111,7 +117,16 @@ def crew_of(agent: Agent, *others: Agent, **more: Any) -> Crew:
 class TestCrewAI(AdapterConformance):
     """Calls as the model's provider has them."""
 
-    modes = ("kickoff", "kickoff_for_each", "kickoff_async", "akickoff", "stream", "installed", "agent", "agent_async")
+    modes: ClassVar[Sequence[str]] = (
+        "kickoff",
+        "kickoff_for_each",
+        "kickoff_async",
+        "akickoff",
+        "stream",
+        "installed",
+        "agent",
+        "agent_async",
+    )
     texts = False  # CrewAI parses them, and runs the tool with what the hook has seen
     agents = True
     rewrites = True
