@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,9 +53,9 @@ def scripted_claude(turns: Turns, subagents: Mapping[str, Turns] | None = None) 
         from claude_agent_sdk import ClaudeAgentOptions, query
         from meshguard.testing.claude import scripted_claude
 
-        with scripted_claude([[("Bash", {"command": "rm -rf build"})]]) as model:
+        with scripted_claude([[("Bash", {"command": "echo hello"})]]) as model:
             options = ClaudeAgentOptions(env=dict(model.env), setting_sources=[])
-            async for message in query(prompt="Tidy up.", options=options):
+            async for message in query(prompt="Say hello.", options=options):
                 print(message)
         print(model.told["call-0-0"])
         ```
@@ -137,7 +138,7 @@ class _Api(BaseHTTPRequestHandler):
 def _events(calls: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
     """A streamed message: these calls, or the end."""
     message = {
-        "id": "message",
+        "id": f"msg-{uuid.uuid4()}",  # Claude Code takes messages with one id for one message
         "type": "message",
         "role": "assistant",
         "model": "scripted",

@@ -1,4 +1,4 @@
-"""Claude Code itself, with a scripted model, under the conformance kit, broken on purpose, and its own traps."""
+"""Claude Code itself, with a scripted model, under the kit, broken on purpose, and its own traps."""
 
 import asyncio
 import subprocess
