@@ -13,13 +13,18 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ADAPTERS = {"claude_agent": "claude-agent", "crewai": "crewai"}  # that can't live in .venv; with their extras
+ADAPTERS = {  # the environments in which adapters are tested, with their extras; .venv has what "shared" has
+    "claude_agent": "claude-agent",
+    "crewai": "crewai",
+    "shared": "fastmcp,google-adk,langchain,mcp,openai-agents,pydantic-ai",
+}
 
 
 def adapter_environment(name: str, *, newest: bool = False) -> Path:
-    """The python of an adapter's own environment, with pinned versions or with the newest."""
-    requirements = ("--editable", f".[testing,{ADAPTERS[name]}]", "pytest-xdist", "hypothesis")
+    """The python of an environment for adapters, with pinned versions or, made afresh, with the newest."""
+    requirements = ("--editable", f".[testing,{ADAPTERS[name]}]", "hypothesis", "pytest-xdist")
     if newest:
+        shutil.rmtree(ROOT / ".cache" / "environments" / f"newest-{name}", ignore_errors=True)
         return environment(f"newest-{name}", *requirements, constraints=None)
     return environment(name, *requirements, constraints=f"tests/adapters/{name}/constraints.txt")
 

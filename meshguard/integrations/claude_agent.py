@@ -25,10 +25,14 @@ if TYPE_CHECKING:
         PermissionResult,
         ToolPermissionContext,
     )
+    from claude_agent_sdk.types import HookEvent
 
 __all__ = ["governed_options"]
 
-_REWRITING = ("PreToolUse", "PermissionRequest")  # the events whose hooks may change arguments
+_REWRITING: tuple[HookEvent, ...] = (
+    "PreToolUse",
+    "PermissionRequest",
+)  # the events whose hooks may change arguments
 
 
 def governed_options(
