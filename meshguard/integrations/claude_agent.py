@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["governed_options"]
 
-_REWRITING: tuple[HookEvent, ...] = (
-    "PreToolUse",
-    "PermissionRequest",
-)  # the events whose hooks may change arguments
+# The events whose hooks may change arguments.
+_REWRITING: tuple[HookEvent, ...] = ("PreToolUse", "PermissionRequest")
 
 
 def governed_options(

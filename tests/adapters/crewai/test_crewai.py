@@ -227,15 +227,23 @@ def test_the_kit_notices_that_errors_come_out() -> None:
 
 
 def test_a_guard_that_raises_denies(world: World) -> None:
-    script = Script(Guard(nobody(world), on_error="raise"), [[LOOKUP]], "kickoff")
-    [said] = TestCrewAI().run(script)
-    script.guard.close()
+    with MeshGuardClient(world.gateway.url, "not-a-token", trust_env=False) as client:
+        script = Script(Guard(client, on_error="raise"), [[LOOKUP]], "kickoff")
+        [said] = TestCrewAI().run(script)
     assert script.ran == []
     assert "no decision could be had (AuthenticationError)" in said
 
 
-def nobody(world: World) -> MeshGuardClient:
-    return MeshGuardClient(world.gateway.url, "not-a-token", trust_env=False)
+def test_a_denial_that_cannot_be_worded_is_a_denial_all_the_same(world: World) -> None:
+    """An object that holds itself is no JSON."""
+    endless: list[Any] = []
+    endless.append(endless)
+    with world.agent("speechless") as (client, _):
+        script = Script(Guard(client, on_deny=lambda *_: endless), [[DELETE]], "kickoff")
+        [said] = TestCrewAI().run(script)
+        script.guard.close()
+    assert script.ran == []
+    assert "denied" in said
 
 
 def test_delegation_is_decided_on_and_the_coworker_acts_under_its_own_identity(world: World) -> None:
