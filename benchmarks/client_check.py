@@ -90,7 +90,7 @@ def _answer(connection: socket.socket) -> None:
 
 def measure(rounds: int, calls: int) -> dict[str, list[float]]:
     """Seconds a call, by candidate and round."""
-    published = environment("published", "meshguard==0.1.2", constrained=False)
+    published = environment("published", "meshguard==0.1.2", constraints=None)
     candidates = {
         "`httpx.Client.get(...).json()`": (sys.executable, BARE),
         "`MeshGuardClient.check`": (sys.executable, CLIENT),

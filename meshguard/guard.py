@@ -180,6 +180,36 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
+    def refused(self, call: ToolCall) -> str | None:
+        """Decide about a call, for frameworks that run the tool if a hook fails; this never raises.
+
+        Args:
+            call: The call, as it is about to be made.
+
+        Returns:
+            None if it is allowed; else what to tell the model, as `refusal`.
+        """
+        try:
+            decision = self.check(call)
+        except Exception as error:  # noqa: BLE001 - with on_error="raise"
+            decision = _denial(call, error)
+        return None if decision.allowed else self.refusal(call, decision)
+
+    async def arefused(self, call: ToolCall) -> str | None:
+        """Decide about a call without blocking the event loop; else as `refused`.
+
+        Args:
+            call: The call, as it is about to be made.
+
+        Returns:
+            None if it is allowed; else what to tell the model, as `refusal`.
+        """
+        try:
+            decision = await self.acheck(call)
+        except Exception as error:  # noqa: BLE001 - with on_error="raise"
+            decision = _denial(call, error)
+        return None if decision.allowed else self.refusal(call, decision)
+
     def refuse(self, call: ToolCall, decision: PolicyDecision) -> Any:
         """What a denied call gives in place of a result, as `on_deny` says.
 
@@ -228,10 +258,10 @@ class Guard:
         """
         try:
             said = self._on_deny(call, decision) if callable(self._on_deny) else None
+            return denial_message(call, decision) if said is None else _text(said)
         except Exception as error:  # noqa: BLE001 - a mistake in it must not let the tool run
             _log.warning("on_deny failed for the tool %s: %s", call.tool, type(error).__name__)
-            said = None
-        return denial_message(call, decision) if said is None else _text(said)
+            return denial_message(call, decision)
 
     def visible(self, calls: Sequence[ToolCall]) -> list[bool]:
         """Which tools are worth showing to a model: those that some arguments or times could make allowed.
@@ -328,21 +358,7 @@ class Guard:
     def _undecided(self, call: ToolCall, error: Exception) -> PolicyDecision:
         if self._on_error == "raise":
             raise error
-        expected = isinstance(error, MeshGuardError)
-        _log.warning(
-            "The tool %r was denied, since no decision could be had: %s",
-            call.tool,
-            error if expected else type(error).__name__,
-            exc_info=None if expected else error,
-        )
-        return PolicyDecision(
-            allowed=False,
-            action=call.tool,
-            decision="deny",
-            reason=f"no decision could be had ({type(error).__name__})",
-            trace_id=getattr(error, "trace_id", None) or _trace_id(call.run_id),
-            degraded=True,
-        )
+        return _denial(call, error)
 
     def _unlisted(self, calls: Sequence[ToolCall], error: Exception) -> list[bool]:
         if self._on_error == "raise":
@@ -373,6 +389,24 @@ def denial_message(call: ToolCall, decision: PolicyDecision) -> str:
     reason = " ".join((decision.reason or "policy does not allow it").split())
     end = "" if reason.endswith((".", "!", "?")) else "."
     return f"MeshGuard denied the tool call {call.tool} (action {decision.action}): {reason}{end}"
+
+
+def _denial(call: ToolCall, error: Exception) -> PolicyDecision:
+    expected = isinstance(error, MeshGuardError)
+    _log.warning(
+        "The tool %r was denied, since no decision could be had: %s",
+        call.tool,
+        error if expected else type(error).__name__,
+        exc_info=None if expected else error,
+    )
+    return PolicyDecision(
+        allowed=False,
+        action=call.tool,
+        decision="deny",
+        reason=f"no decision could be had ({type(error).__name__})",
+        trace_id=getattr(error, "trace_id", None) or _trace_id(call.run_id),
+        degraded=True,
+    )
 
 
 class _Actions:

@@ -172,6 +172,7 @@ class AdapterConformance:
         rewrites: Whether a hook that comes later can put other arguments in place.
         raises: Whether `on_deny="raise"` ends the run with the error. Else the model is told, as ever.
         traces: Whether all decisions of one run share a trace id.
+        prefix: What the framework puts in front of the name of a tool.
     """
 
     modes: ClassVar[Sequence[str]] = ("sync",)
@@ -182,6 +183,7 @@ class AdapterConformance:
     rewrites: ClassVar[bool] = False
     raises: ClassVar[bool] = True
     traces: ClassVar[bool] = True
+    prefix: ClassVar[str] = ""
 
     def run(self, script: Script) -> list[str]:
         """Run an agent of the framework with a model that makes the calls of the script.
@@ -300,7 +302,7 @@ class AdapterConformance:
         """A mistake in the user's own `action_map` does not let a tool run."""
         if not self.maps:
             return
-        outcome = self._outcome(world, mode, [[LOOKUP]], action_map={"lookup": _crash})
+        outcome = self._outcome(world, mode, [[LOOKUP]], action_map={f"{self.prefix}lookup": _crash})
         outcome.ran_exactly()
         outcome.told(0, "denied")
 
@@ -355,7 +357,7 @@ class AdapterConformance:
 
         outcome = self._outcome(world, mode, [[DELETE]], on_deny=word)
         outcome.ran_exactly()
-        outcome.told(0, "ask your manager about delete_records")
+        outcome.told(0, f"ask your manager about {self.prefix}delete_records")
 
     def test_a_denial_that_is_to_be_raised_does_not_run_the_tool_either(
         self, world: World, mode: str
@@ -377,6 +379,11 @@ class AdapterConformance:
         script: Mapping[str, Any] | None = None,
         **guarding: Any,
     ) -> _Outcome:
+        if self.prefix:
+            guarding = {
+                "action_map": {f"{self.prefix}{tool}": f"execute:{tool}" for tool in _RESULTS},
+                **guarding,
+            }
         with world.agent("conforming") as (client, agent_id):
             outcome = self._played(Script(Guard(client, **guarding), turns, mode, **(script or {})))
         outcome.entries = world.decisions(agent_id)

@@ -50,7 +50,7 @@ def session(tmp_path: Path) -> dict[str, object]:
             MESHGUARD_AGENT_TOKEN=str(agent["token"]),
             MESHGUARD_ADMIN_TOKEN=gateway.admin_token,
         )
-        python = environment("published", "meshguard==0.1.2", constrained=False)
+        python = environment("published", "meshguard==0.1.2", constraints=None)
         command = [str(python), str(SESSION), agent["id"]]
         done = subprocess.run(
             command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False

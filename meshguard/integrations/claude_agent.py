@@ -1,0 +1,161 @@
+"""Claude Agent SDK: no tool of a session or of its sub-agents runs without a decision.
+
+Claude Code asks all hooks of a call at once, each about the arguments that the model wrote, and then takes
+the arguments that any of them put in their place. Hence there is a hook of our own for the former, and the
+user's own hooks are wrapped for the latter: a tool runs only if every version of its arguments is allowed.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, PermissionResultAllow, PermissionResultDeny
+
+from meshguard.guard import Guard, ToolCall
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import (
+        CanUseTool,
+        HookCallback,
+        HookContext,
+        HookInput,
+        HookJSONOutput,
+        PermissionResult,
+        ToolPermissionContext,
+    )
+    from claude_agent_sdk.types import HookEvent
+
+__all__ = ["governed_options"]
+
+# The events whose hooks may change arguments.
+_REWRITING: tuple[HookEvent, ...] = ("PreToolUse", "PermissionRequest")
+
+
+def governed_options(
+    guard: Guard | None = None, options: ClaudeAgentOptions | None = None
+) -> ClaudeAgentOptions:
+    """Have each tool call of a session decided on, built-in tools and those of MCP servers alike.
+
+    An allowed call goes on to Claude Code's own permission rules: MeshGuard only ever takes away. Sessions
+    that run at once need options each, since `can_use_tool` is not told of which session a call is.
+
+    Args:
+        guard: How to decide. Made of `MESHGUARD_*` when left out. `agents` goes by the types of sub-agents;
+            the main agent has none, and is the guard's client. `on_deny="raise"` and `on_error="raise"` tell
+            the model, since Claude Code takes no error from a hook.
+        options: The options of the session; they are not changed.
+
+    Returns:
+        Options with a hook more, and with the user's own hooks and `can_use_tool` wrapped.
+
+    Raises:
+        ConfigurationError: No guard is given, and `MESHGUARD_*` does not make one.
+
+    Example:
+        ```python
+        from claude_agent_sdk import ClaudeAgentOptions, query
+        from meshguard.guard import Guard
+        from meshguard.integrations.claude_agent import governed_options
+
+        guard = Guard(client, action_map={"Bash": "execute:shell"})
+        async for message in query(prompt="Tidy up.", options=governed_options(guard, options)):
+            print(message)
+        ```
+    """
+    options = ClaudeAgentOptions() if options is None else options
+    session = _Session(Guard() if guard is None else guard)
+    hooks = {**(options.hooks or {})}
+    for event in _REWRITING:
+        hooks[event] = [
+            replace(matcher, hooks=[session.hook(hook) for hook in matcher.hooks])
+            for matcher in hooks.get(event, [])
+        ]
+    hooks["PreToolUse"].append(HookMatcher(hooks=[session.decide], on_failure="block"))
+    permission = options.can_use_tool and session.permission(options.can_use_tool)
+    return replace(options, hooks=hooks, can_use_tool=permission)
+
+
+class _Session:
+    """Decides, and knows which agent is which."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._agents: dict[str | None, tuple[str | None, str | None]] = {}
+
+    async def decide(self, given: HookInput, _: str | None, __: HookContext) -> HookJSONOutput:
+        """Our own hook: `{}` leaves the call to Claude Code's rules."""
+        call = self._call(cast("dict[str, Any]", given))
+        said = await self._guard.arefused(call)
+        return {} if said is None else _denied("PreToolUse", said)
+
+    def hook(self, inner: HookCallback) -> HookCallback:
+        """A hook of the user's; if it changes the arguments, these are decided on too."""
+
+        async def wrapped(given: HookInput, use_id: str | None, context: HookContext) -> HookJSONOutput:
+            output = await inner(given, use_id, context)
+            updated = _updated(output)
+            if updated is None:
+                return output
+            call = self._call(cast("dict[str, Any]", given))
+            said = await self._guard.arefused(replace(call, arguments=updated))
+            return output if said is None else _denied(given["hook_event_name"], said)
+
+        return wrapped
+
+    def permission(self, inner: CanUseTool) -> CanUseTool:
+        """The user's `can_use_tool`; if it changes the arguments, these are decided on too."""
+
+        async def wrapped(
+            tool: str, arguments: dict[str, Any], context: ToolPermissionContext
+        ) -> PermissionResult:
+            result = await inner(tool, deepcopy(arguments), context)
+            if not isinstance(result, PermissionResultAllow) or result.updated_input in (None, arguments):
+                return result
+            agent, session_id = self._agents.get(context.agent_id, (context.agent_id, None))
+            call = ToolCall(
+                tool, result.updated_input, context.tool_use_id, "claude_agent", agent, session_id
+            )
+            said = await self._guard.arefused(call)
+            return result if said is None else PermissionResultDeny(message=said)
+
+        return wrapped
+
+    def _call(self, given: dict[str, Any]) -> ToolCall:
+        agent, session_id = given.get("agent_type"), given.get("session_id")
+        self._agents[given.get("agent_id")] = agent, session_id
+        return ToolCall(
+            given["tool_name"],
+            given["tool_input"],
+            call_id=given.get("tool_use_id"),
+            framework="claude_agent",
+            agent=agent,
+            run_id=session_id,
+        )
+
+
+def _updated(output: HookJSONOutput) -> dict[str, Any] | None:
+    """The arguments that a hook puts in place of the model's."""
+    said = cast("dict[str, Any]", output or {}).get("hookSpecificOutput") or {}
+    updated: dict[str, Any] | None = said.get(
+        "updatedInput", (said.get("decision") or {}).get("updatedInput")
+    )
+    return updated
+
+
+def _denied(event: str, said: str) -> HookJSONOutput:
+    if event == "PermissionRequest":
+        return {
+            "hookSpecificOutput": {
+                "hookEventName": "PermissionRequest",
+                "decision": {"behavior": "deny", "message": said},
+            }
+        }
+    return {
+        "hookSpecificOutput": {
+            "hookEventName": "PreToolUse",
+            "permissionDecision": "deny",
+            "permissionDecisionReason": said,
+        }
+    }
