@@ -167,3 +167,9 @@ def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:
         assert run_docstrings(functions, client=client) == 1
         assert run_docstrings(guard, client=client) == 4
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup", "execute:transfer"}
+
+
+@pytest.mark.usefixtures("environ")
+def test_the_page_about_the_guard_runs() -> None:
+    names = run_page("README")
+    names["client"].close()

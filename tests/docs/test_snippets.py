@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 
 from meshguard import MeshGuardClient
 from tests.docs.snippets import Snippet, snippets
@@ -29,7 +30,17 @@ def names_that_the_pages_assume() -> dict[str, Any]:
     def forbidden() -> None:
         raise AssertionError("a denied action ran")
 
-    return {"__name__": "snippet", "send_email": lambda **_: None, "delete_database": forbidden}
+    def search_contacts(query: str) -> str:
+        """Search the contacts."""
+        return query
+
+    return {
+        "__name__": "snippet",
+        "send_email": lambda **_: None,
+        "delete_database": forbidden,
+        "model": FakeListChatModel(responses=["Hello."]),
+        "search_contacts": search_contacts,
+    }
 
 
 def run(snippet: Snippet, code: str, namespace: dict[str, Any]) -> None:

@@ -1,0 +1,145 @@
+"""What an adapter adds to a tool call beside the decision itself, as a Markdown table.
+
+Each framework runs the agent of its conformance tests with a scripted model that makes many calls of one
+tool, once governed and once not, in rounds that take turns. The client answers at once, so that what is left
+is the adapter and the guard: reading the call, finding the action, making the context, choosing the identity.
+Processor time is measured, since other work on the machine disturbs it least.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from meshguard import AsyncMeshGuardClient, MeshGuardClient, PolicyDecision
+from meshguard.guard import Guard, ToolCall, _Pair
+from meshguard.testing.conformance import LOOKUP, AdapterConformance, Script
+from tests.environments import ADAPTERS, ROOT, adapter_environment
+
+CALLS, ROUNDS = 200, 15
+NOWHERE = "http://127.0.0.1:9"
+ALLOWED = PolicyDecision(allowed=True, action="execute:lookup", decision="allow")
+HARNESSES = {  # the framework's conformance tests, governed and with the hook removed
+    "functions": ("tests.adapters.test_functions", "TestFunctions", "WithoutTheHook"),
+    "langchain": ("tests.adapters.test_langchain", "TestLangChain", "WithoutTheHook"),
+    "langgraph ToolNode": ("tests.adapters.test_langchain", "TestToolNode", "NodeWithoutTheHook"),
+    "openai_agents": ("tests.adapters.test_openai_agents", "TestOpenAIAgents", "WithoutTheHook"),
+    "pydantic_ai": ("tests.adapters.test_pydantic_ai", "TestPydanticAI", "WithoutTheHook"),
+    "google_adk": ("tests.adapters.test_google_adk", "TestGoogleADK", "WithoutTheHook"),
+    "mcp server": ("tests.adapters.test_mcp", "TestMCPServer", "ServerWithoutTheHook"),
+    "mcp client": ("tests.adapters.test_mcp", "TestMCPClients", "ClientsWithoutTheHook"),
+    "fastmcp": ("tests.adapters.test_fastmcp", "TestFastMCPServer", "WithoutTheHook"),
+    "crewai": ("tests.adapters.crewai.test_crewai", "TestCrewAI", "WithoutTheHook"),
+    "claude_agent": ("tests.adapters.claude_agent.test_claude_agent", "TestClaudeAgent", "WithoutTheHook"),
+}
+
+
+class Instant(MeshGuardClient):
+    """A client that has its answer ready."""
+
+    def check(self, *_: Any, **__: Any) -> PolicyDecision:
+        """Allow."""
+        return ALLOWED
+
+    def check_many(self, requests: Iterable[Any]) -> list[PolicyDecision]:
+        """Allow all."""
+        return [ALLOWED for _ in requests]
+
+
+class InstantAsync(AsyncMeshGuardClient):
+    """The same, awaited."""
+
+    async def check(self, *_: Any, **__: Any) -> PolicyDecision:
+        """Allow."""
+        return ALLOWED
+
+    async def check_many(self, requests: Iterable[Any]) -> list[PolicyDecision]:
+        """Allow all."""
+        return [ALLOWED for _ in requests]
+
+
+def instant_guard() -> Guard:
+    """A guard both of whose clients answer at once."""
+    both = _Pair(InstantAsync(NOWHERE, "token"))
+    both._sync = Instant(NOWHERE, "token")  # noqa: SLF001 - it would make a client that asks
+    guard = Guard(Instant(NOWHERE, "token"))
+    guard._default_client = both  # noqa: SLF001
+    return guard
+
+
+def seconds(adapter: type[AdapterConformance], mode: str) -> float:
+    """How long a tool call takes in a run of many."""
+    turns = [[LOOKUP] * CALLS] if adapter.parallel else [[LOOKUP]] * CALLS
+    script = Script(instant_guard(), turns, mode)
+    gc.collect()
+    gc.disable()
+    start = time.process_time()
+    told = adapter().run(script)
+    took = time.process_time() - start
+    gc.enable()
+    if len(script.ran) != CALLS or len(told) != CALLS:
+        raise RuntimeError(f"{len(script.ran)} of {CALLS} calls ran")
+    return took / CALLS
+
+
+def added(framework: str) -> dict[str, tuple[float, float]]:
+    """For each mode the microseconds of an ungoverned call, and what governing adds: medians."""
+    module_name, governed_name, bare_name = HARNESSES[framework]
+    module = importlib.import_module(module_name)
+    governed, bare = getattr(module, governed_name), getattr(module, bare_name)
+    results = {}
+    for mode in governed.modes:
+        rounds = [(seconds(bare, mode), seconds(governed, mode)) for _ in range(ROUNDS)][1:]
+        base = statistics.median(before for before, _ in rounds)
+        more = statistics.median(after - before for before, after in rounds)
+        results[mode] = (base * 1e6, more * 1e6)
+    return results
+
+
+def measured(framework: str) -> dict[str, tuple[float, float]]:
+    """The same, in the environment of the framework."""
+    python = adapter_environment(framework) if framework in ADAPTERS else ROOT / ".venv/bin/python"
+    command = [str(python), "-m", "benchmarks.adapter_overhead", framework]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def guard_alone() -> float:
+    """Microseconds of `Guard.check` with a client that answers at once."""
+    guard = instant_guard()
+    call = ToolCall("lookup", {"query": "Ada"}, framework="none", run_id="run-1")
+    return _per_call(lambda: guard.check(call))
+
+
+def _per_call(function: Callable[[], Any]) -> float:
+    rounds = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for _ in range(CALLS):
+            function()
+        rounds.append((time.perf_counter() - start) / CALLS * 1e6)
+    return statistics.median(rounds)
+
+
+def main() -> None:
+    """Print the table, or, for one framework, the figures of its modes as JSON."""
+    if len(sys.argv) > 1:
+        print(json.dumps(added(sys.argv[1])))
+        return
+    print(f"`Guard.check` alone, its client answering at once: {guard_alone():.0f} µs\n")
+    print("| framework | mode | a call, not governed | added |\n|---|---|---:|---:|")
+    for framework in HARNESSES:
+        for mode, (base, more) in measured(framework).items():
+            print(f"| {framework} | {mode} | {base:.0f} µs | {more:.0f} µs |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""An agent without a framework: a loop that calls plain functions, each decided on by a real gateway.
+
+Run it with `python examples/agents/functions_agent.py`; needs `pip install 'meshguard[testing]'`.
+"""
+
+from __future__ import annotations
+
+from meshguard.guard import Guard
+from meshguard.integrations.functions import governed
+from meshguard.testing import RunningGateway, running_gateway
+
+POLICY = """
+name: support-desk
+rules:
+  - {name: reads, effect: allow, actions: ["read:*"]}
+  - name: small-refunds
+    effect: allow
+    actions: ["write:refund"]
+    conditions: {context.args.amount: {lte: 50}}
+"""
+
+
+def main() -> None:
+    """Let the agent work, and look at what it did."""
+    with running_gateway(POLICY) as gateway, gateway.agent("support-bot") as client:
+        done = work(Guard(client))
+        tell(gateway, client.trace_id)
+    assert done == ["found order-7", "refunded 20"]
+
+
+def work(guard: Guard) -> list[str]:
+    """Play a model that calls three tools, the last one beyond its limit; gives what was done."""
+    done: list[str] = []
+
+    @governed("read:order", guard)
+    def find_order(number: str) -> str:
+        done.append(f"found {number}")
+        return f"{number}: one pair of shoes"
+
+    @governed("write:refund", guard)
+    def refund(number: str, amount: int) -> str:
+        done.append(f"refunded {amount}")
+        return f"{amount} € of {number} are on their way"
+
+    print("find_order:", find_order("order-7"))
+    print("refund:    ", refund("order-7", amount=20))
+    print("refund:    ", refund("order-7", amount=2000))
+    return done
+
+
+def tell(gateway: RunningGateway, trace_id: str) -> None:
+    """Print what the audit log has of the run."""
+    print("\nThe audit log:")
+    with gateway.admin() as admin:
+        for entry in reversed(admin.get_audit_log(trace_id=trace_id)):
+            print(f"  {entry['decision']:5}  {entry['action']:12}  {entry.get('reason')}")
+
+
+if __name__ == "__main__":
+    main()
