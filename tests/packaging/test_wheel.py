@@ -64,10 +64,20 @@ def test_the_bare_sdk_installs_at_most_twelve_packages(bare: Path, tmp_path: Pat
 
 
 def test_the_bare_sdk_imports_every_public_module_without_an_extra(bare: Path, tmp_path: Path) -> None:
-    code = "import meshguard, meshguard_api.models; print(meshguard.MeshGuardClient, meshguard.__file__)"
+    code = (
+        "import meshguard, meshguard_api.models, meshguard.guard, meshguard.integrations.functions\n"
+        "print(meshguard.MeshGuardClient, meshguard.__file__)"
+    )
     done = run(bare, "-W", "error", "-c", code, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert str(ROOT / "meshguard") not in done.stdout
+
+
+def test_the_documented_langchain_module_says_how_to_install_what_it_lacks(
+    bare: Path, tmp_path: Path
+) -> None:
+    done = run(bare, "-c", "from meshguard.langchain import governed_tool", folder=tmp_path)
+    assert "pip install 'meshguard[langchain]'" in done.stderr
 
 
 def test_the_command_line_says_how_to_install_what_it_lacks(bare: Path, tmp_path: Path) -> None:

@@ -150,8 +150,12 @@ def a_body_over_1_mib_is_answered_with_413(gateway: Subject) -> None:
 @case(_CONVENTIONS)
 def every_path_also_answers_below_api_v1(gateway: Subject) -> None:
     """Every path that does not start with /api/v1 also answers below /api/v1."""
-    for path in ("/", "/health", "/openapi.yaml"):
-        expect(gateway.send("GET", f"/api/v1{path}"), gateway.send("GET", path).status)
+    for path in ("/", "/openapi.yaml"):
+        expect(gateway.send("GET", f"/api/v1{path}"), OK)
+    health = gateway.send("GET", "/api/v1/health")
+    expect_that(
+        "status" in health.object(), "it tells no health", health
+    )  # which may change from call to call
     expect(gateway.admin("GET", "/api/v1/admin/agents?limit=1"), OK)
     headers = {"X-MeshGuard-Action": gateway.read("x")}
     expect(gateway.as_agent(gateway.reader.token, "GET", "/api/v1/proxy/check", headers=headers), OK)
