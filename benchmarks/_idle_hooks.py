@@ -83,3 +83,21 @@ def google_adk() -> type[AdapterConformance]:
             return [Idle(name="idle")]
 
     return Harness
+
+
+def claude_agent() -> type[AdapterConformance]:
+    """Options with a hook that lets every call pass."""
+    from dataclasses import replace
+
+    from claude_agent_sdk import HookMatcher  # type: ignore[import-not-found]  # it has its own environment
+
+    from tests.adapters.claude_agent.test_claude_agent import TestClaudeAgent
+
+    async def passing(*_: Any) -> dict[str, Any]:
+        return {}
+
+    class Harness(TestClaudeAgent):
+        def govern(self, guard: Any, options: Any) -> Any:
+            return replace(options, hooks={"PreToolUse": [HookMatcher(hooks=[passing])]})
+
+    return Harness
