@@ -9,8 +9,10 @@ Processor time is measured, since other work on the machine disturbs it least.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
+import inspect
 import json
 import statistics
 import subprocess
@@ -22,10 +24,27 @@ from typing import Any
 from benchmarks import _idle_hooks
 from meshguard import AsyncMeshGuardClient, MeshGuardClient, PolicyDecision
 from meshguard.guard import Guard, ToolCall, _Pair
-from meshguard.testing.conformance import AdapterConformance, Call, Script
+from meshguard.testing.conformance import LOOKUP, AdapterConformance, Call, Script
 from tests.environments import ADAPTERS, ROOT, adapter_environment
 
 TURNS, CALLS, ROUNDS = 8, 200, 15  # some frameworks end a run after ten turns
+HOOKS = {  # where a framework calls the adapter, and whether it hands over what runs the tool
+    "langchain": (
+        "meshguard.integrations.langchain.middleware",
+        "MeshGuardMiddleware",
+        "wrap_tool_call",
+        True,
+    ),
+    "google_adk": ("meshguard.integrations.google_adk", "MeshGuardPlugin", "before_tool_callback", False),
+    "pydantic_ai": (
+        "meshguard.integrations.pydantic_ai",
+        "MeshGuardCapability",
+        "before_tool_execute",
+        False,
+    ),
+    "crewai": ("meshguard.integrations.crewai", "_Hooks", "before", False),
+    "claude_agent": ("meshguard.integrations.claude_agent", "_Session", "decide", False),
+}
 SLOW = {"claude_agent", "crewai"}  # a run of theirs takes seconds
 OVER_HTTP = {"session"}  # whose way to the server is not that of its ungoverned twin
 MARK = "figures: "  # frameworks print, too
@@ -112,15 +131,44 @@ def added(framework: str) -> dict[str, tuple[float, float]]:
     return results
 
 
-def measured(framework: str) -> dict[str, tuple[float, float]]:
-    """The same, in the environment of the framework."""
+def hook_alone(framework: str) -> float:
+    """Microseconds of the adapter's hook, called again and again with what the framework once gave it."""
+    module_name, owner_name, name, has_handler = HOOKS[framework]
+    owner = getattr(importlib.import_module(module_name), owner_name)
+    original, seen = getattr(owner, name), []
+
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        seen.append((args, kwargs))
+        return original(*args, **kwargs)
+
+    setattr(owner, name, remembering)
+    tests, governed_name, _ = HARNESSES[framework]
+    adapter = getattr(importlib.import_module(tests), governed_name)
+    adapter().run(Script(instant_guard(), [[LOOKUP]], adapter.modes[0]))
+    args, kwargs = seen[0]
+    if has_handler:
+        args = (*args[:-1], lambda _: None)
+    return asyncio.run(_repeated(lambda: original(*args, **kwargs)))
+
+
+async def _repeated(hook: Callable[[], Any]) -> float:
+    rounds = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        for _ in range(CALLS):
+            result = hook()
+            if inspect.isawaitable(result):
+                await result
+        rounds.append((time.process_time() - start) / CALLS * 1e6)
+    return statistics.median(rounds)
+
+
+def measured(framework: str, *arguments: str) -> Any:
+    """What this module says of a framework, in the environment of the framework."""
     python = adapter_environment(framework) if framework in ADAPTERS else ROOT / ".venv/bin/python"
-    command = [str(python), "-m", "benchmarks.adapter_overhead", framework]
+    command = [str(python), "-m", "benchmarks.adapter_overhead", *arguments, framework]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, tuple[float, float]] = json.loads(
-        next(line for line in done.stdout.splitlines() if line.startswith(MARK))[len(MARK) :]
-    )
-    return found
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith(MARK))[len(MARK) :])
 
 
 def guard_alone() -> float:
@@ -143,13 +191,17 @@ def _per_call(function: Callable[[], Any]) -> float:
 def main() -> None:
     """Print the table, or, for one framework, the figures of its modes as JSON."""
     if len(sys.argv) > 1:
-        print(MARK + json.dumps(added(sys.argv[1])))
+        figures = hook_alone(sys.argv[2]) if sys.argv[1] == "--hook" else added(sys.argv[1])
+        print(MARK + json.dumps(figures))
         return
     print(f"`Guard.check` alone, its client answering at once: {guard_alone():.0f} µs\n")
     print("| framework | mode | a call, not governed | added |\n|---|---|---:|---:|")
     for framework in HARNESSES:
         for mode, (base, more) in measured(framework).items():
             print(f"| {framework} | {mode} | {base:.0f} µs | {more:.0f} µs |")
+    print("\n| the hook by itself | |\n|---|---:|")
+    for framework in HOOKS:
+        print(f"| {framework} | {measured(framework, '--hook'):.0f} µs |")
 
 
 if __name__ == "__main__":
