@@ -280,7 +280,7 @@ def test_an_agent_as_a_tool_has_its_own_identity_and_the_first_ones_trace(desk: 
 
 
 # ADK reads MCP's older names; fastmcp, where a process has imported it, answers them with a warning.
-@pytest.mark.filterwarnings("ignore:Accessing .Tool.inputSchema. is deprecated")
+@pytest.mark.filterwarnings("ignore:Accessing .Tool.[a-zA-Z]+. is deprecated")
 def test_tools_of_an_mcp_server_are_governed(desk: Desk) -> None:
     command = [str(Path(__file__).with_name("stdio_server.py"))]
     server = StdioServerParameters(command=sys.executable, args=command)
