@@ -8,6 +8,8 @@ another agent.
 from __future__ import annotations
 
 import asyncio
+import socket
+from asyncio import FIRST_COMPLETED
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -97,10 +99,42 @@ class Upstream:
         return None
 
     async def _connected(self, owner: str) -> Connection:
+        """Try the addresses of the upstream's name, the next when one has failed or takes its time.
+
+        asyncio can do that too (`happy_eyeballs_delay`), but loses a socket when it is cancelled meanwhile.
+        """
+        addresses = await asyncio.get_running_loop().getaddrinfo(*self._address, type=socket.SOCK_STREAM)
+        attempts: list[asyncio.Task[Connection]] = []
+        pending: set[asyncio.Task[Connection]] = set()
+        try:
+            while addresses or pending:
+                if addresses:
+                    *_, address = addresses.pop(0)
+                    attempts.append(asyncio.create_task(self._attempt(owner, str(address[0]))))
+                    pending.add(attempts[-1])
+                patience = _ATTEMPT if addresses else None
+                done, pending = await asyncio.wait(pending, timeout=patience, return_when=FIRST_COMPLETED)
+                if attempt := next((attempt for attempt in done if not attempt.exception()), None):
+                    attempts.remove(attempt)
+                    return attempt.result()
+            return attempts[-1].result()
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+                attempt.add_done_callback(_close_unused)
+
+    async def _attempt(self, owner: str, address: str) -> Connection:
+        host, port = self._address
+        name = host if self._tls else None
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(owner), *self._address, ssl=self._tls, happy_eyeballs_delay=_ATTEMPT
+            lambda: Connection(owner), address, port, ssl=self._tls, server_hostname=name
         )
         return connection
+
+
+def _close_unused(attempt: asyncio.Task[Connection]) -> None:
+    if not (attempt.cancelled() or attempt.exception()):
+        attempt.result().close()
 
 
 class Connection(asyncio.Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import itertools
 import re
 import socket
@@ -12,6 +14,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
+import h11
 import httpx
 import pytest
 
@@ -247,6 +250,58 @@ def test_clients_that_leave_early_leave_no_connection_behind(
     assert until(lambda: not upstream.open)
     assert agent.get("/proxy/next", timeout=5).text == "/next"
     assert len(upstream.open) == 1
+
+
+def test_a_request_that_is_cancelled_at_any_moment_leaves_no_socket_behind(
+    open_upstream: Callable[..., Upstream], caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream = open_upstream()
+    head = h11.Request(method="GET", target="/never", headers=[("Host", "upstream")])
+
+    async def cancel_after(steps: int) -> None:
+        connections = upstream_module.Upstream(upstream.url, max_connections=1)
+        request = asyncio.create_task(connections.ask("an agent", head))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        request.cancel()
+        with suppress(asyncio.CancelledError):
+            await request
+
+    for steps in [*range(200)] * 3:
+        asyncio.run(cancel_after(steps))
+    gc.collect()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("first", ["refuses", "is silent"])
+def test_the_next_address_is_tried_when_the_first(
+    open_upstream: Callable[..., Upstream],
+    open_front: Callable[..., Lab],
+    monkeypatch: pytest.MonkeyPatch,
+    first: str,
+) -> None:
+    upstream = open_upstream()
+    upstream.url = f"http://upstream.test:{upstream.port}"
+    resolve = socket.getaddrinfo
+
+    def two_addresses(host: str, *arguments: Any, **options: Any) -> list[Any]:
+        hosts = ["127.0.0.2", "127.0.0.1"] if host == "upstream.test" else [host]
+        return [found for host in hosts for found in resolve(host, *arguments, **options)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    with ExitStack() as stack:
+        if first == "is silent":
+            fill_the_queue_of(("127.0.0.2", upstream.port), stack)
+        assert open_front(upstream).agent().get("/proxy/x").text == "/x"
+
+
+def fill_the_queue_of(address: tuple[str, int], stack: ExitStack) -> None:
+    """Listen there and answer nobody: once its queue is full, the system drops who wants to connect."""
+    stack.enter_context(socket.create_server(address, backlog=0))
+    for _ in range(3):
+        client = stack.enter_context(socket.socket())
+        client.setblocking(False)
+        client.connect_ex(address)
 
 
 def served_over_tls(open_upstream: Callable[..., Upstream]) -> Upstream:
