@@ -402,18 +402,19 @@ def insert_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if len(rows) > 1 and is_postgresql(connection):
         _copy_entries(connection, rows)
         return
-    mark = "%s" if is_postgresql(connection) else "?"
     # The driver gives up and takes back the interpreter's lock for each statement, so it gets few of them.
     for start in range(0, len(rows), _INSERTED_AT_ONCE):
         some = rows[start : start + _INSERTED_AT_ONCE]
         values = tuple(chain.from_iterable(map(_values, some)))
-        connection.exec_driver_sql(_insertion(mark, len(some)), values)
+        connection.exec_driver_sql(_insertion(connection.dialect.name, len(some)), values)
 
 
 @cache
-def _insertion(mark: str, rows: int) -> str:
+def _insertion(dialect: str, rows: int) -> str:
+    # SQLite keeps what it would put back for a statement in a file, unless a failure ends the transaction.
+    verb, mark = {"sqlite": ("INSERT OR ROLLBACK", "?"), "postgresql": ("INSERT", "%s")}[dialect]
     row = f"({', '.join([mark] * len(_ENTRY))})"
-    return f"INSERT INTO audit_entries ({_ENTRY_COLUMNS}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our names
+    return f"{verb} INTO audit_entries ({_ENTRY_COLUMNS}) VALUES {', '.join([row] * rows)}"
 
 
 def _copy_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, insert, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway.audit import Chain, Row
 from meshguard.gateway.problems import Problem, unavailable
@@ -75,6 +77,7 @@ class Writer:
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._pending = 0
         self._chain = Chain.new()
+        self._connection: Connection | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = Thread(target=self._run, name="meshguard-writer", daemon=True)
         self._thread.start()
@@ -121,6 +124,7 @@ class Writer:
             if jobs:
                 outcomes = self._commit(jobs)
                 self._loop.call_soon_threadsafe(self._settle, jobs, outcomes)
+        self._disconnect()
 
     def _take(self) -> tuple[list[_Job], bool]:
         """Wait for a job and return it with all that wait too, and whether more may come."""
@@ -140,13 +144,14 @@ class Writer:
 
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         try:
-            with self._engine.connect() as connection:
-                with connection.begin():
-                    outcomes = [_perform(job, connection) for job in jobs]
-                    done = [outcome for outcome in outcomes if isinstance(outcome, Change)]
-                    chain = self._append(connection, [row for change in done for row in change.rows])
-                self._chain = chain
+            connection = self._connected()
+            with connection.begin():
+                outcomes = [_perform(job, connection) for job in jobs]
+                done = [outcome for outcome in outcomes if isinstance(outcome, Change)]
+                chain = self._append(connection, [row for change in done for row in change.rows])
+            self._chain = chain
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be allowed on it
+            self._disconnect()
             return self._failed(error, len(jobs))
         if self.failing:
             self.failing = False
@@ -154,6 +159,18 @@ class Writer:
         for change in done:
             change.applied()
         return outcomes
+
+    def _connected(self) -> Connection:
+        """Return the connection that all groups share: SQLite's cache of pages is its own."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError):  # it may be broken
+                connection.close()
 
     def _failed(self, error: Exception, jobs: int) -> list[_Outcome]:
         """Begin a new chain, since nobody knows how the old one ends, and refuse the jobs."""

@@ -117,6 +117,27 @@ def test_entries_that_need_several_statements_are_recorded_whole_and_in_order(
     assert is_valid(lab)
 
 
+def test_an_entry_that_the_database_refuses_takes_its_whole_group_with_it_and_no_other(
+    lab: Lab, tmp_path: Path
+) -> None:
+    agent = lab.agent()
+    check(agent, "read:before")
+    with closing(sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)) as others:
+        columns = [row[1] for row in others.execute("PRAGMA table_info(audit_entries)") if row[1] != "row_id"]
+        taken = ", ".join("sequence + 2" if column == "sequence" else column for column in columns)
+        others.execute(
+            f"INSERT INTO audit_entries ({', '.join(columns)})"
+            f" SELECT {taken} FROM audit_entries ORDER BY row_id DESC LIMIT 1"
+        )
+        before = len(lab.entries(limit=1000))
+        body = {"requests": [{"action": f"read:{number}"} for number in range(3)]}
+        assert agent.post("/api/v1/pdp/evaluate/batch", json=body).status_code == 503
+        assert len(lab.entries(limit=1000)) == before
+        others.execute("DELETE FROM audit_entries WHERE row_id = (SELECT max(row_id) FROM audit_entries)")
+    assert check(agent, "read:after").status_code == 200
+    assert is_valid(lab)
+
+
 def test_time_that_moves_backwards_breaks_nothing(open_lab: Callable[..., Lab], clock: Clock) -> None:
     lab = open_lab(clock=clock, audit_retention_days=30)
     agent = lab.agent()
