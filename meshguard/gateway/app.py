@@ -17,6 +17,7 @@ from meshguard.gateway.http import (
     Answer,
     ClientGone,
     Head,
+    Incoming,
     Request,
     error_response,
     read_parameters,
@@ -109,10 +110,13 @@ class _Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
+            head = Head(scope)
+            incoming = Incoming(receive, head)
             with telemetry.serving(scope) as exchange:
-                await self._respond(scope, receive, send, exchange)
+                await self._respond(scope, incoming, send, head, exchange)
             if self._gateway.metrics:
                 self._gateway.metrics.duration.observe(exchange.seconds)
+            await incoming.drain()
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})
@@ -131,9 +135,10 @@ class _Application:
         await self._gateway.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, head: Head, exchange: Exchange
+    ) -> None:
         try:
-            head = Head(scope)
             exchange.trace_id = _given_trace_id(head) or exchange.trace_id
             answer = await self._answer(scope, receive, head, exchange)
         except ClientGone:

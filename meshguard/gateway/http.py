@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -15,7 +16,7 @@ from meshguard.gateway.problems import CODES, Detail, Problem, invalid
 from meshguard.gateway.store import to_json
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from meshguard.gateway.contract import Operation
     from meshguard.gateway.snapshot import Agent
@@ -26,6 +27,7 @@ NO_STORE: RawHeaders = ((b"cache-control", b"no-store"),)
 MAX_BODY = 1_048_576
 MAX_HEADERS = 100
 MAX_HEAD = 65_536  # bytes of all headers together, names and values
+_PATIENCE = 2.0  # seconds
 _JSON_TYPES = frozenset({"application/json"})
 
 
@@ -41,6 +43,44 @@ class ClientGone(Exception):  # noqa: N818 - nobody is there to be told of an er
 
 
 NO_WEBSOCKETS = "this gateway carries no WebSockets; send plain HTTP requests"
+
+
+class Incoming:
+    """ASGI's `receive`, which knows whether the request's body is still to come.
+
+    Args:
+        receive: ASGI's own.
+        head: The request's headers.
+    """
+
+    __slots__ = ("_is_over", "_left", "_receive")
+
+    def __init__(self, receive: Receive, head: Head) -> None:
+        self._receive = receive
+        length = head.last(b"content-length")
+        self._left = int(length[:20]) if length.isdigit() else None
+        self._is_over = not self._left and b"transfer-encoding" not in head
+
+    async def __call__(self) -> Message:
+        """Return ASGI's next message."""
+        message = await self._receive()
+        if self._left is not None:
+            self._left -= len(message.get("body", b""))
+        self._is_over = not message.get("more_body") or self._left == 0
+        return message
+
+    async def drain(self) -> None:
+        """Take what is left of the body, once the request is answered, for a while.
+
+        A server that closes before it has taken what was sent resets the connection, and the answer may be
+        lost with it: a load balancer then says 502, and counts a failure of the gateway.
+        """
+        if self._is_over:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while not self._is_over:
+                    await self()
 
 
 class Head:
@@ -72,6 +112,10 @@ class Head:
         if len(self._values) < len(self.pairs) and len(self.all(name)) > 1:
             raise invalid(Detail(f"/header/{name.decode('latin-1')}", "given twice"))
         return value.decode("latin-1").strip()
+
+    def last(self, name: bytes) -> bytes:
+        """Return a header's last value; empty when it is absent."""
+        return self._values.get(name, b"")
 
     def all(self, name: bytes) -> list[bytes]:
         """Return each value of a header."""

@@ -310,6 +310,17 @@ def test_a_refused_request_is_never_told_to_continue(door: Door, line: str, leng
         assert connection.recv(1000).startswith(f"HTTP/1.1 {status} ".encode())
 
 
+def test_what_is_left_of_a_refused_body_is_taken_so_that_the_answer_arrives(door: Door) -> None:
+    body = b"x" * 20_000_000  # more than the buffers of sockets hold
+    for line in ("POST /proxy/bad HTTP/1.1", "POST /proxy/x HTTP/1.1", "POST /nowhere HTTP/1.1"):
+        answer = door.ask(door.request(line, f"Content-Length: {len(body)}", body=body))
+        assert answer[9:12] in {b"403", b"404", b"413"}
+
+
+def test_a_refused_client_that_sends_no_more_is_let_go(door: Door) -> None:
+    assert door.statuses(door.request("POST /proxy/bad HTTP/1.1", "Content-Length: 50", body=b"x")) == [403]
+
+
 def test_head_answers_have_no_body_and_the_next_answer_is_in_its_place(door: Door) -> None:
     head = door.request("HEAD /proxy/x HTTP/1.1").replace(b"Connection: close\r\n", b"")
     answer = door.ask(head + door.request("GET /health HTTP/1.1"))
