@@ -15,9 +15,9 @@ from meshguard.gateway.gateway import Gateway, StartError
 from meshguard.gateway.http import (
     NO_WEBSOCKETS,
     Answer,
+    Body,
     ClientGone,
     Head,
-    Incoming,
     Request,
     error_response,
     read_parameters,
@@ -111,12 +111,13 @@ class _Application:
             await self._live(receive, send)
         elif scope["type"] == "http":
             head = Head(scope)
-            incoming = Incoming(receive, head)
+            body = Body(receive, head) if head.announces_body else None
             with telemetry.serving(scope) as exchange:
-                await self._respond(scope, incoming, send, head, exchange)
+                await self._respond(scope, body or receive, send, head, exchange)
             if self._gateway.metrics:
                 self._gateway.metrics.duration.observe(exchange.seconds)
-            await incoming.drain()
+            if body:
+                await body.drain()
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": NO_WEBSOCKETS})

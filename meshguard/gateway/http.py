@@ -27,7 +27,7 @@ NO_STORE: RawHeaders = ((b"cache-control", b"no-store"),)
 MAX_BODY = 1_048_576
 MAX_HEADERS = 100
 MAX_HEAD = 65_536  # bytes of all headers together, names and values
-_PATIENCE = 2.0  # seconds
+_PATIENCE = 2.0  # seconds; for what is left of a refused body
 _JSON_TYPES = frozenset({"application/json"})
 
 
@@ -45,8 +45,8 @@ class ClientGone(Exception):  # noqa: N818 - nobody is there to be told of an er
 NO_WEBSOCKETS = "this gateway carries no WebSockets; send plain HTTP requests"
 
 
-class Incoming:
-    """ASGI's `receive`, which knows whether the request's body is still to come.
+class Body:
+    """ASGI's `receive` of a request with a body, which knows whether some of it is still to come.
 
     Args:
         receive: ASGI's own.
@@ -59,7 +59,7 @@ class Incoming:
         self._receive = receive
         length = head.last(b"content-length")
         self._left = int(length[:20]) if length.isdigit() else None
-        self._is_over = not self._left and b"transfer-encoding" not in head
+        self._is_over = self._left == 0
 
     async def __call__(self) -> Message:
         """Return ASGI's next message."""
@@ -112,6 +112,11 @@ class Head:
         if len(self._values) < len(self.pairs) and len(self.all(name)) > 1:
             raise invalid(Detail(f"/header/{name.decode('latin-1')}", "given twice"))
         return value.decode("latin-1").strip()
+
+    @property
+    def announces_body(self) -> bool:
+        """Whether a body follows."""
+        return b"content-length" in self._values or b"transfer-encoding" in self._values
 
     def last(self, name: bytes) -> bytes:
         """Return a header's last value; empty when it is absent."""
