@@ -263,31 +263,11 @@ class Guard:
             _log.warning("on_deny failed for the tool %s: %s", call.tool, type(error).__name__)
             return denial_message(call, decision)
 
-    def visible(self, calls: Sequence[ToolCall]) -> list[bool]:
+    async def avisible(self, calls: Sequence[ToolCall]) -> list[bool]:
         """Which tools are worth showing to a model: those that some arguments or times could make allowed.
 
         Operation `evaluate_batch` with explanations, and with `context.listing` true, so that these entries
         can be told from calls in the audit log. A function in `action_map` gets a call without arguments.
-
-        Args:
-            calls: A call without arguments for each tool.
-
-        Returns:
-            For each call whether its tool may be listed; all false when the gateway can't be asked.
-
-        Raises:
-            MeshGuardError: The gateway can't be asked, and `on_error` is `"raise"`. What a function of
-                `action_map` raises comes out then, too.
-        """
-        try:
-            client, options = self._one_identity(calls)
-            decisions = client.sync().with_options(**options).check_many(self._listing(calls))
-            return [_could_be_allowed(decision) for decision in decisions]
-        except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
-            return self._unlisted(calls, error)
-
-    async def avisible(self, calls: Sequence[ToolCall]) -> list[bool]:
-        """Which tools are worth showing to a model, without blocking the event loop; else as `visible`.
 
         Args:
             calls: A call without arguments for each tool.

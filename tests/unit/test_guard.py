@@ -416,28 +416,29 @@ def test_a_tool_is_listed_when_some_arguments_could_make_it_allowed(
 ) -> None:
     gateway.answers({"decisions": [answer]})
     guard = guarded()
-    assert guard.visible([ToolCall("a")]) == [shown]
-    assert asyncio.run(_avisible(guard)) == [shown]
+    assert visible(guard, ToolCall("a")) == [shown]
     sent = asked(gateway)["requests"][0]
     assert sent == {"action": "execute:a", "context": {"listing": True, "tool": "a"}, "explain": True}
 
 
-async def _avisible(guard: Guard) -> list[bool]:
-    try:
-        return await guard.avisible([ToolCall("a")])
-    finally:
-        await guard.aclose()
+def visible(guard: Guard, *calls: ToolCall) -> list[bool]:
+    async def run() -> list[bool]:
+        try:
+            return await guard.avisible(calls)
+        finally:
+            await guard.aclose()
+
+    return asyncio.run(run())
 
 
 def test_nothing_is_listed_while_nobody_can_be_asked(gateway: Gateway, guarded: Any) -> None:
     gateway.answers(Answer(None))
-    assert guarded().visible([ToolCall("a"), ToolCall("b")]) == [False, False]
-    assert asyncio.run(_avisible(guarded())) == [False]
-    assert guarded().visible([ToolCall("a", agent="x"), ToolCall("b", agent="y")]) == [False, False]
+    assert visible(guarded(), ToolCall("a"), ToolCall("b")) == [False, False]
+    assert visible(guarded(), ToolCall("a", agent="x"), ToolCall("b", agent="y")) == [False, False]
 
 
 def test_no_tools_are_no_question(gateway: Gateway, guarded: Any) -> None:
-    assert guarded().visible([]) == []
+    assert visible(guarded()) == []
     assert gateway.received == []
 
 
