@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +38,7 @@ from meshguard.testing.conformance import (
     Script,
     failures,
 )
+from tests.adapters import mcp_child
 from tests.adapters.pages import run_docstrings, run_page
 
 _numbers = itertools.count()
@@ -282,8 +282,7 @@ def test_an_agent_as_a_tool_has_its_own_identity_and_the_first_ones_trace(desk: 
 # ADK reads MCP's older names; fastmcp, where a process has imported it, answers them with a warning.
 @pytest.mark.filterwarnings("ignore:Accessing .Tool.[a-zA-Z]+. is deprecated")
 def test_tools_of_an_mcp_server_are_governed(desk: Desk) -> None:
-    command = [str(Path(__file__).with_name("stdio_server.py"))]
-    server = StdioServerParameters(command=sys.executable, args=command)
+    server = StdioServerParameters(command=sys.executable, args=[mcp_child.__file__])
     tools = McpToolset(connection_params=StdioConnectionParams(server_params=server))
     app = App(
         name="desk",

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +47,7 @@ from meshguard.testing.conformance import (
     Script,
     failures,
 )
+from tests.adapters import mcp_child
 from tests.adapters.loops import in_default_loop
 from tests.adapters.pages import run_docstrings, run_page
 
@@ -307,9 +307,7 @@ def test_a_call_that_waits_for_a_person_is_decided_on_once_it_is_approved(
 
 def test_tools_of_an_mcp_server_are_governed(team: Team) -> None:
     async def run() -> list[str]:
-        async with MCPServerStdio(
-            {"command": sys.executable, "args": [str(Path(__file__).with_name("stdio_server.py"))]}
-        ) as server:
+        async with MCPServerStdio({"command": sys.executable, "args": [mcp_child.__file__]}) as server:
             agent = Agent(name="clerk", model=scripted([LOOKUP, DELETE]), mcp_servers=[server])
             governed(governed(agent, team.guard), team.guard)
             said = told((await Runner.run(agent, "go")).to_input_list())
