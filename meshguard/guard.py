@@ -14,10 +14,9 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 from meshguard.async_client import AsyncMeshGuardClient
 from meshguard.client import MeshGuardClient
@@ -155,8 +154,8 @@ class Guard:
         """
         try:
             request = self._request(call)
-            client, options = self._identity(call)
-            return client.sync().with_options(**options).check(**request)
+            pair, options = self._identity(call)
+            return pair.sync().with_options(**options).check(**request)
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
@@ -175,8 +174,9 @@ class Guard:
         """
         try:
             request = self._request(call)
-            client, options = self._identity(call)
-            return await client.asynchronous().with_options(**options).check(**request)
+            pair, options = self._identity(call)
+            client = await pair.asynchronous()
+            return await client.with_options(**options).check(**request)
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
@@ -280,8 +280,9 @@ class Guard:
                 `action_map` raises comes out then, too.
         """
         try:
-            client, options = self._one_identity(calls)
-            decisions = await client.asynchronous().with_options(**options).check_many(self._listing(calls))
+            pair, options = self._one_identity(calls)
+            client = await pair.asynchronous()
+            decisions = await client.with_options(**options).check_many(self._listing(calls))
             return [_could_be_allowed(decision) for decision in decisions]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
@@ -292,7 +293,10 @@ class Guard:
             pair.close()
 
     async def aclose(self) -> None:
-        """Close the connections that the guard itself opened, in this event loop and outside of any."""
+        """Close the connections that the guard itself opened, in this event loop and outside of any.
+
+        Those in an event loop are closed with it, too, where it ends as under `asyncio.run`.
+        """
         for pair in self._pairs():
             await pair.aclose()
 
@@ -425,7 +429,7 @@ class _Pair:
         self._given = client
         self._owned = owned
         self._sync: MeshGuardClient | None = client if isinstance(client, MeshGuardClient) else None
-        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncMeshGuardClient] = WeakKeyDictionary()
+        self._async: dict[asyncio.AbstractEventLoop, tuple[AsyncMeshGuardClient, AsyncGenerator[Any]]] = {}
         self._lock = threading.Lock()
 
     def sync(self) -> MeshGuardClient:
@@ -435,16 +439,25 @@ class _Pair:
                 self._sync = self._sync or MeshGuardClient(**_settings(self._given))
         return self._sync
 
-    def asynchronous(self) -> AsyncMeshGuardClient:
+    async def asynchronous(self) -> AsyncMeshGuardClient:
         """The client that awaits; connections can't move from one event loop to another."""
         if isinstance(self._given, AsyncMeshGuardClient):
             return self._given
         loop = asyncio.get_running_loop()
-        client = self._async.get(loop)
-        if client is None:
-            with self._lock:
-                client = self._async.setdefault(loop, AsyncMeshGuardClient(**_settings(self._given)))
-        return client
+        if loop not in self._async:
+            for closed in [other for other in tuple(self._async) if other.is_closed()]:
+                self._async.pop(closed, None)
+            lifetime = self._lifetime(loop)
+            self._async[loop] = await anext(lifetime), lifetime
+        return self._async[loop][0]
+
+    async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[AsyncMeshGuardClient]:
+        """A client until its event loop ends: `asyncio.run` and its like close the generators of theirs."""
+        async with AsyncMeshGuardClient(**_settings(self._given)) as client:
+            try:
+                yield client
+            finally:
+                self._async.pop(loop, None)
 
     def close(self) -> None:
         """Close what was made here and waits."""
@@ -454,9 +467,9 @@ class _Pair:
     async def aclose(self) -> None:
         """Close what was made here, but for clients of other event loops."""
         self.close()
-        client = self._async.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        _, lifetime = self._async.get(asyncio.get_running_loop(), (None, None))
+        if lifetime is not None:
+            await lifetime.aclose()
 
 
 def _settings(client: Client) -> dict[str, Any]:

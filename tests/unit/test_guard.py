@@ -2,11 +2,15 @@
 
 import asyncio
 import datetime as dt
+import gc
 import json
 import logging
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -340,6 +344,42 @@ def test_one_client_serves_waiting_and_awaiting_in_every_loop(guarded: Any) -> N
     for _ in range(3):
         assert asyncio.run(twice()) == [True, True]
     assert guard.check(ToolCall("c")).allowed
+
+
+def unclosed(work: Callable[[Guard], object], client: MeshGuardClient) -> list[str]:
+    """What is found open when a guard is collected that did some work and was not closed."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        work(Guard(client))
+        gc.collect()
+    return [str(warning.message) for warning in found]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, lambda work: anyio.run(lambda: work)])
+def test_what_was_opened_in_an_event_loop_is_closed_with_it(
+    client: MeshGuardClient, run: Callable[[Any], PolicyDecision]
+) -> None:
+    def work(guard: Guard) -> None:
+        for _ in range(2):
+            assert run(guard.acheck(ToolCall("a"))).allowed
+
+    assert unclosed(work, client) == []
+
+
+def test_event_loops_that_were_merely_closed_are_let_go_when_another_comes(client: MeshGuardClient) -> None:
+    def work(guard: Guard) -> None:
+        loops = [asyncio.new_event_loop() for _ in range(3)]
+        kept = [weakref.ref(loop) for loop in loops]
+        while loops:
+            loop = loops.pop(0)
+            assert loop.run_until_complete(guard.acheck(ToolCall("a"))).allowed
+            loop.close()
+        del loop
+        gc.collect()
+        assert [ref() is None for ref in kept] == [True, True, False]
+
+    assert all("unclosed" in said for said in unclosed(work, client))
 
 
 def test_an_async_client_serves_those_who_wait_too(gateway: Gateway) -> None:
