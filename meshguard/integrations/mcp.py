@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from mcp import Client, ClientSession
-from mcp.server.auth.middleware.auth_context import get_access_token
-from mcp.server.extension import Extension
-from mcp_types import CallToolResult, TextContent
-
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("mcp", "mcp"):
+    from mcp import Client, ClientSession
+    from mcp.server.auth.middleware.auth_context import get_access_token
+    from mcp.server.extension import Extension
+    from mcp_types import CallToolResult, TextContent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
