@@ -18,11 +18,11 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from meshguard import operations
 from meshguard.async_client import AsyncMeshGuardClient
 from meshguard.client import MeshGuardClient
 from meshguard.config import Secret, secret
 from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGuardError
-from meshguard.operations import enforced
 from meshguard.types import CheckRequest, PolicyDecision
 
 __all__ = ["Action", "Client", "Context", "Guard", "OnDeny", "ToolCall", "denial_message"]
@@ -224,7 +224,7 @@ class Guard:
             PolicyDeniedError: `on_deny` is `"raise"`.
         """
         if self._on_deny == "raise":
-            enforced(decision)
+            operations.enforced(decision)
         if callable(self._on_deny):
             return self._on_deny(call, decision)
         return denial_message(call, decision)
@@ -243,7 +243,7 @@ class Guard:
             PolicyDeniedError: `on_deny` is `"raise"`.
         """
         if self._on_deny == "raise":
-            enforced(decision)
+            operations.enforced(decision)
         return self.refusal(call, decision)
 
     def refusal(self, call: ToolCall, decision: PolicyDecision) -> str:
@@ -267,7 +267,8 @@ class Guard:
         """Which tools are worth showing to a model: those that some arguments or times could make allowed.
 
         Operation `evaluate_batch` with explanations, and with `context.listing` true, so that these entries
-        can be told from calls in the audit log. A function in `action_map` gets a call without arguments.
+        can be told from calls in the audit log. A function in `action_map` gets a call without arguments; if
+        it fails, its tool is not shown.
 
         Args:
             calls: A call without arguments for each tool.
@@ -282,8 +283,9 @@ class Guard:
         try:
             pair, options = self._one_identity(calls)
             client = await pair.asynchronous()
-            decisions = await client.with_options(**options).check_many(self._listing(calls))
-            return [_could_be_allowed(decision) for decision in decisions]
+            requests = [self._listing(call) for call in calls]
+            decisions = iter(await client.with_options(**options).check_many(filter(None, requests)))
+            return [request is not None and _could_be_allowed(next(decisions)) for request in requests]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
 
@@ -329,15 +331,19 @@ class Guard:
             raise ConfigurationError("Tools are listed for one agent at a time.")
         return self._identity(calls[0] if calls else ToolCall(""))
 
-    def _listing(self, calls: Sequence[ToolCall]) -> list[CheckRequest]:
-        return [
-            {
-                "action": self._actions.of(replace(call, arguments={})),
-                "context": {"listing": True, "tool": call.tool},
-                "explain": True,
-            }
-            for call in calls
-        ]
+    def _listing(self, call: ToolCall) -> CheckRequest | None:
+        """What to ask about a tool; nothing if its action can't be had without arguments."""
+        try:
+            action = self._actions.of(replace(call, arguments={}))
+            operations.check(action)  # raises for one that can't be sent, which would spoil the whole batch
+        except Exception as error:
+            if self._on_error == "raise":
+                raise
+            _log.warning(
+                "The tool %r is not listed, for want of its action: %s", call.tool, type(error).__name__
+            )
+            return None
+        return {"action": action, "context": {"listing": True, "tool": call.tool}, "explain": True}
 
     def _undecided(self, call: ToolCall, error: Exception) -> PolicyDecision:
         if self._on_error == "raise":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from fastmcp.tools.base import ToolResult
 from mcp_types import CallToolRequestParams
 
 from meshguard import MeshGuardClient
-from meshguard.guard import Guard
+from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import fastmcp
 from meshguard.integrations.fastmcp import MeshGuardMiddleware
 from meshguard.testing.conformance import AdapterConformance, Script, World
@@ -133,6 +133,20 @@ async def test_tools_that_are_never_allowed_are_not_listed(world: World) -> None
             assert await names(server(Script(guard, [], "auto"), MeshGuardMiddleware(guard))) == listed
             await guard.aclose()
         assert world.decisions(agent_id) == []
+
+
+def by_recipient(call: ToolCall) -> str:
+    assert isinstance(call.arguments, Mapping)
+    return f"pay:{call.arguments['to']}"
+
+
+@pytest.mark.anyio
+async def test_a_tool_whose_action_depends_on_its_arguments_hides_no_other(world: World) -> None:
+    with world.agent("lister", ["archivist"]) as (client, _):
+        guard = Guard(client, action_map={"transfer": by_recipient})
+        listed = await names(server(Script(guard, [], "auto"), MeshGuardMiddleware(guard)))
+        await guard.aclose()
+        assert listed == ["delete_records", "lookup"]
 
 
 @pytest.mark.anyio

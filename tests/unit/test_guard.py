@@ -5,6 +5,7 @@ import datetime as dt
 import gc
 import json
 import logging
+import re
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -475,6 +476,21 @@ def test_nothing_is_listed_while_nobody_can_be_asked(gateway: Gateway, guarded: 
     gateway.answers(Answer(None))
     assert visible(guarded(), ToolCall("a"), ToolCall("b")) == [False, False]
     assert visible(guarded(), ToolCall("a", agent="x"), ToolCall("b", agent="y")) == [False, False]
+
+
+@pytest.mark.parametrize(
+    "made", [lambda call: call.arguments["verb"], lambda _: 7, lambda _: "", lambda _: "\n"]
+)
+def test_a_tool_without_an_action_is_hidden_and_no_other(
+    gateway: Gateway, guarded: Any, made: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.answers({"decisions": [{**ALLOWED, "action": "execute:a"}, {**DENIED, "action": "execute:c"}]})
+    calls = [ToolCall("file"), ToolCall("a"), ToolCall("file"), ToolCall("c")]
+    assert visible(guarded(action_map={"file": made}), *calls) == [False, True, False, False]
+    assert [request["action"] for request in asked(gateway)["requests"]] == ["execute:a", "execute:c"]
+    assert re.search("'file' is not listed.*(KeyError|InvalidRequestError)", caplog.text)
+    with pytest.raises((KeyError, InvalidRequestError)):
+        visible(guarded(action_map={"file": made}, on_error="raise"), *calls)
 
 
 def test_no_tools_are_no_question(gateway: Gateway, guarded: Any) -> None:
