@@ -14,16 +14,15 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
+from meshguard import operations
 from meshguard.async_client import AsyncMeshGuardClient
 from meshguard.client import MeshGuardClient
 from meshguard.config import Secret, secret
 from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGuardError
-from meshguard.operations import enforced
 from meshguard.types import CheckRequest, PolicyDecision
 
 __all__ = ["Action", "Client", "Context", "Guard", "OnDeny", "ToolCall", "denial_message"]
@@ -155,8 +154,8 @@ class Guard:
         """
         try:
             request = self._request(call)
-            client, options = self._identity(call)
-            return client.sync().with_options(**options).check(**request)
+            pair, options = self._identity(call)
+            return pair.sync().with_options(**options).check(**request)
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
@@ -175,8 +174,9 @@ class Guard:
         """
         try:
             request = self._request(call)
-            client, options = self._identity(call)
-            return await client.asynchronous().with_options(**options).check(**request)
+            pair, options = self._identity(call)
+            client = await pair.asynchronous()
+            return await client.with_options(**options).check(**request)
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
@@ -224,7 +224,7 @@ class Guard:
             PolicyDeniedError: `on_deny` is `"raise"`.
         """
         if self._on_deny == "raise":
-            enforced(decision)
+            operations.enforced(decision)
         if callable(self._on_deny):
             return self._on_deny(call, decision)
         return denial_message(call, decision)
@@ -243,7 +243,7 @@ class Guard:
             PolicyDeniedError: `on_deny` is `"raise"`.
         """
         if self._on_deny == "raise":
-            enforced(decision)
+            operations.enforced(decision)
         return self.refusal(call, decision)
 
     def refusal(self, call: ToolCall, decision: PolicyDecision) -> str:
@@ -263,11 +263,12 @@ class Guard:
             _log.warning("on_deny failed for the tool %s: %s", call.tool, type(error).__name__)
             return denial_message(call, decision)
 
-    def visible(self, calls: Sequence[ToolCall]) -> list[bool]:
+    async def avisible(self, calls: Sequence[ToolCall]) -> list[bool]:
         """Which tools are worth showing to a model: those that some arguments or times could make allowed.
 
         Operation `evaluate_batch` with explanations, and with `context.listing` true, so that these entries
-        can be told from calls in the audit log. A function in `action_map` gets a call without arguments.
+        can be told from calls in the audit log. A function in `action_map` gets a call without arguments; if
+        it fails, its tool is not shown.
 
         Args:
             calls: A call without arguments for each tool.
@@ -280,29 +281,11 @@ class Guard:
                 `action_map` raises comes out then, too.
         """
         try:
-            client, options = self._one_identity(calls)
-            decisions = client.sync().with_options(**options).check_many(self._listing(calls))
-            return [_could_be_allowed(decision) for decision in decisions]
-        except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
-            return self._unlisted(calls, error)
-
-    async def avisible(self, calls: Sequence[ToolCall]) -> list[bool]:
-        """Which tools are worth showing to a model, without blocking the event loop; else as `visible`.
-
-        Args:
-            calls: A call without arguments for each tool.
-
-        Returns:
-            For each call whether its tool may be listed; all false when the gateway can't be asked.
-
-        Raises:
-            MeshGuardError: The gateway can't be asked, and `on_error` is `"raise"`. What a function of
-                `action_map` raises comes out then, too.
-        """
-        try:
-            client, options = self._one_identity(calls)
-            decisions = await client.asynchronous().with_options(**options).check_many(self._listing(calls))
-            return [_could_be_allowed(decision) for decision in decisions]
+            pair, options = self._one_identity(calls)
+            client = await pair.asynchronous()
+            requests = [self._listing(call) for call in calls]
+            decisions = iter(await client.with_options(**options).check_many(filter(None, requests)))
+            return [request is not None and _could_be_allowed(next(decisions)) for request in requests]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
 
@@ -312,7 +295,10 @@ class Guard:
             pair.close()
 
     async def aclose(self) -> None:
-        """Close the connections that the guard itself opened, in this event loop and outside of any."""
+        """Close the connections that the guard itself opened, in this event loop and outside of any.
+
+        Those in an event loop are closed with it, too, where it ends as under `asyncio.run`.
+        """
         for pair in self._pairs():
             await pair.aclose()
 
@@ -345,15 +331,19 @@ class Guard:
             raise ConfigurationError("Tools are listed for one agent at a time.")
         return self._identity(calls[0] if calls else ToolCall(""))
 
-    def _listing(self, calls: Sequence[ToolCall]) -> list[CheckRequest]:
-        return [
-            {
-                "action": self._actions.of(replace(call, arguments={})),
-                "context": {"listing": True, "tool": call.tool},
-                "explain": True,
-            }
-            for call in calls
-        ]
+    def _listing(self, call: ToolCall) -> CheckRequest | None:
+        """What to ask about a tool; nothing if its action can't be had without arguments."""
+        try:
+            action = self._actions.of(replace(call, arguments={}))
+            operations.check(action)  # raises for one that can't be sent, which would spoil the whole batch
+        except Exception as error:
+            if self._on_error == "raise":
+                raise
+            _log.warning(
+                "The tool %r is not listed, for want of its action: %s", call.tool, type(error).__name__
+            )
+            return None
+        return {"action": action, "context": {"listing": True, "tool": call.tool}, "explain": True}
 
     def _undecided(self, call: ToolCall, error: Exception) -> PolicyDecision:
         if self._on_error == "raise":
@@ -445,7 +435,7 @@ class _Pair:
         self._given = client
         self._owned = owned
         self._sync: MeshGuardClient | None = client if isinstance(client, MeshGuardClient) else None
-        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncMeshGuardClient] = WeakKeyDictionary()
+        self._async: dict[asyncio.AbstractEventLoop, tuple[AsyncMeshGuardClient, AsyncGenerator[Any]]] = {}
         self._lock = threading.Lock()
 
     def sync(self) -> MeshGuardClient:
@@ -455,16 +445,25 @@ class _Pair:
                 self._sync = self._sync or MeshGuardClient(**_settings(self._given))
         return self._sync
 
-    def asynchronous(self) -> AsyncMeshGuardClient:
+    async def asynchronous(self) -> AsyncMeshGuardClient:
         """The client that awaits; connections can't move from one event loop to another."""
         if isinstance(self._given, AsyncMeshGuardClient):
             return self._given
         loop = asyncio.get_running_loop()
-        client = self._async.get(loop)
-        if client is None:
-            with self._lock:
-                client = self._async.setdefault(loop, AsyncMeshGuardClient(**_settings(self._given)))
-        return client
+        if loop not in self._async:
+            for closed in [other for other in tuple(self._async) if other.is_closed()]:
+                self._async.pop(closed, None)
+            lifetime = self._lifetime(loop)
+            self._async[loop] = await anext(lifetime), lifetime
+        return self._async[loop][0]
+
+    async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[AsyncMeshGuardClient]:
+        """A client until its event loop ends: `asyncio.run` and its like close the generators of theirs."""
+        async with AsyncMeshGuardClient(**_settings(self._given)) as client:
+            try:
+                yield client
+            finally:
+                self._async.pop(loop, None)
 
     def close(self) -> None:
         """Close what was made here and waits."""
@@ -474,9 +473,9 @@ class _Pair:
     async def aclose(self) -> None:
         """Close what was made here, but for clients of other event loops."""
         self.close()
-        client = self._async.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        _, lifetime = self._async.get(asyncio.get_running_loop(), (None, None))
+        if lifetime is not None:
+            await lifetime.aclose()
 
 
 def _settings(client: Client) -> dict[str, Any]:

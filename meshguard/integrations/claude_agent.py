@@ -11,9 +11,11 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, PermissionResultAllow, PermissionResultDeny
-
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("claude_agent_sdk", "claude-agent"):
+    from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, PermissionResultAllow, PermissionResultDeny
 
 if TYPE_CHECKING:
     from claude_agent_sdk import (

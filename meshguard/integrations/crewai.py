@@ -11,17 +11,19 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from crewai.execution import get_execution_uuid
-from crewai.hooks.dispatch import (
-    InterceptionPoint,
-    get_hooks,
-    get_scoped_hooks,
-    register,
-    scoped_hooks,
-    unregister,
-)
-
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("crewai", "crewai"):
+    from crewai.execution import get_execution_uuid
+    from crewai.hooks.dispatch import (
+        InterceptionPoint,
+        get_hooks,
+        get_scoped_hooks,
+        register,
+        scoped_hooks,
+        unregister,
+    )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

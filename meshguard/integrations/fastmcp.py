@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastmcp.exceptions import ToolError
-from fastmcp.server.dependencies import get_access_token
-from fastmcp.server.middleware import Middleware
-
 from meshguard.guard import Guard, ToolCall
-from meshguard.integrations.mcp import run_id
+from meshguard.integrations import needs
+
+with needs("fastmcp", "fastmcp"):
+    from fastmcp.exceptions import ToolError
+    from fastmcp.server.dependencies import get_access_token
+    from fastmcp.server.middleware import Middleware
+
+    from meshguard.integrations.mcp import run_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

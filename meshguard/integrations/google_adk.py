@@ -7,10 +7,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from google.adk.agents import LlmAgent
-from google.adk.plugins import BasePlugin
-
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("google.adk", "google-adk"):
+    from google.adk.agents import LlmAgent
+    from google.adk.plugins import BasePlugin
 
 if TYPE_CHECKING:
     from google.adk.tools.base_tool import BaseTool

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from mcp import Client, ClientSession
-from mcp.server.auth.middleware.auth_context import get_access_token
-from mcp.server.extension import Extension
-from mcp_types import CallToolResult, TextContent
-
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("mcp", "mcp"):
+    from mcp import Client, ClientSession
+    from mcp.server.auth.middleware.auth_context import get_access_token
+    from mcp.server.extension import Extension
+    from mcp_types import CallToolResult, TextContent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -229,9 +230,8 @@ async def _refused(
     """Nothing if the call that a client is about to make is allowed; else what it gets."""
     call = ToolCall(tool, arguments, framework="mcp", run_id=run_id(meta))
     decision = await guard.acheck(call)
-    return None if decision.allowed else _denial(guard.refuse(call, decision))
+    return None if decision.allowed else _denial(guard.refuse_as_text(call, decision))
 
 
-def _denial(said: Any) -> CallToolResult:
-    text = said if isinstance(said, str) else json.dumps(said, default=str, ensure_ascii=False)
+def _denial(text: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

@@ -5,29 +5,31 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agents import (
-    Agent,
-    CodeInterpreterTool,
-    FileSearchTool,
-    FunctionTool,
-    Handoff,
-    HostedMCPTool,
-    ImageGenerationTool,
-    ProgrammaticToolCallingTool,
-    ShellTool,
-    Tool,
-    ToolGuardrailFunctionOutput,
-    ToolInputGuardrail,
-    ToolInputGuardrailData,
-    ToolSearchTool,
-    WebSearchTool,
-)
-from agents.sandbox import SandboxAgent
-from agents.tracing import get_current_trace
-from agents.tracing.traces import NoOpTrace
-
 from meshguard.exceptions import ConfigurationError
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("agents", "openai-agents"):
+    from agents import (
+        Agent,
+        CodeInterpreterTool,
+        FileSearchTool,
+        FunctionTool,
+        Handoff,
+        HostedMCPTool,
+        ImageGenerationTool,
+        ProgrammaticToolCallingTool,
+        ShellTool,
+        Tool,
+        ToolGuardrailFunctionOutput,
+        ToolInputGuardrail,
+        ToolInputGuardrailData,
+        ToolSearchTool,
+        WebSearchTool,
+    )
+    from agents.sandbox import SandboxAgent
+    from agents.tracing import get_current_trace
+    from agents.tracing.traces import NoOpTrace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

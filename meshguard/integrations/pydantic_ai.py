@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from pydantic_ai import SkipToolExecution, ToolDenied
-from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
-
 from meshguard.guard import Guard, ToolCall
+from meshguard.integrations import needs
+
+with needs("pydantic_ai", "pydantic-ai"):
+    from pydantic_ai import SkipToolExecution, ToolDenied
+    from pydantic_ai.capabilities import AbstractCapability, CapabilityOrdering
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext, ToolDefinition

@@ -1,4 +1,4 @@
-"""An MCP server that knows of no policies; run, it puts its process id into the file of argument 1."""
+"""An MCP server that knows of no policies; run over stdio, it can leave its process id in a file."""
 
 from __future__ import annotations
 
@@ -78,5 +78,6 @@ def greeting() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(str(os.getpid()))
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(str(os.getpid()))
     server.run()

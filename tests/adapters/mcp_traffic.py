@@ -67,7 +67,7 @@ async def http_client(url: str, token: str, mode: str = "auto") -> AsyncIterator
     """A client that presents a bearer token."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, trust_env=False, timeout=60) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         yield client

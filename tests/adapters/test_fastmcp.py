@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,12 +15,13 @@ from fastmcp.tools.base import ToolResult
 from mcp_types import CallToolRequestParams
 
 from meshguard import MeshGuardClient
-from meshguard.guard import Guard
+from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import fastmcp
 from meshguard.integrations.fastmcp import MeshGuardMiddleware
-from meshguard.testing.conformance import AdapterConformance, Script, World, failures
+from meshguard.testing.conformance import AdapterConformance, Script, World
 from tests.adapters.mcp_traffic import http_client, played, served
 from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.servers import free_port
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -109,18 +110,11 @@ class WithErrorsLetOut(TestFastMCPServer):
 
 
 def test_the_kit_notices_that_nothing_is_governed() -> None:
-    failed = failures(WithoutTheHook)
-    for mode in WithoutTheHook.modes:
-        assert f"test_a_denied_call_never_runs_and_the_model_sees_the_denial[{mode}]" in failed
-        assert f"test_nothing_runs_while_the_gateway_is_down[{mode}]" in failed
+    assert_noticed_as_ungoverned(WithoutTheHook)
 
 
 def test_the_kit_notices_that_errors_come_out() -> None:
-    failed = failures(WithErrorsLetOut)
-    for mode in WithErrorsLetOut.modes:
-        assert f"test_nothing_runs_while_the_gateway_is_down[{mode}]" in failed
-        assert f"test_nothing_runs_when_context_crashes[{mode}]" in failed
-    assert not [name for name in failed if name.startswith("test_an_allowed_call")]
+    assert_noticed_as_letting_errors_out(WithErrorsLetOut)
 
 
 async def names(made: FastMCP[Any]) -> Sequence[str]:
@@ -139,6 +133,20 @@ async def test_tools_that_are_never_allowed_are_not_listed(world: World) -> None
             assert await names(server(Script(guard, [], "auto"), MeshGuardMiddleware(guard))) == listed
             await guard.aclose()
         assert world.decisions(agent_id) == []
+
+
+def by_recipient(call: ToolCall) -> str:
+    assert isinstance(call.arguments, Mapping)
+    return f"pay:{call.arguments['to']}"
+
+
+@pytest.mark.anyio
+async def test_a_tool_whose_action_depends_on_its_arguments_hides_no_other(world: World) -> None:
+    with world.agent("lister", ["archivist"]) as (client, _):
+        guard = Guard(client, action_map={"transfer": by_recipient})
+        listed = await names(server(Script(guard, [], "auto"), MeshGuardMiddleware(guard)))
+        await guard.aclose()
+        assert listed == ["delete_records", "lookup"]
 
 
 @pytest.mark.anyio

@@ -13,6 +13,7 @@ from meshguard.integrations import functions
 from meshguard.integrations.functions import governed
 from meshguard.testing.conformance import AdapterConformance, Call, Script, failures
 from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 
 
 class TestFunctions(AdapterConformance):
@@ -103,18 +104,11 @@ class WithErrorsLetOut(TestFunctions):
 
 
 def test_the_kit_notices_that_nothing_is_governed() -> None:
-    failed = failures(WithoutTheHook)
-    for mode in TestFunctions.modes:
-        assert f"test_a_denied_call_never_runs_and_the_model_sees_the_denial[{mode}]" in failed
-        assert f"test_nothing_runs_while_the_gateway_is_down[{mode}]" in failed
+    assert_noticed_as_ungoverned(WithoutTheHook)
 
 
 def test_the_kit_notices_that_errors_come_out() -> None:
-    failed = failures(WithErrorsLetOut)
-    for mode in TestFunctions.modes:
-        assert f"test_nothing_runs_while_the_gateway_is_down[{mode}]" in failed
-        assert f"test_nothing_runs_when_context_crashes[{mode}]" in failed
-    assert not [name for name in failed if name.startswith("test_an_allowed_call")]
+    assert_noticed_as_letting_errors_out(WithErrorsLetOut)
 
 
 def test_the_kit_finds_nothing_in_an_adapter_that_is_sound() -> None:

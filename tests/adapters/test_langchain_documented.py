@@ -136,15 +136,6 @@ def test_a_signature_is_the_published_one(name: str, parameters: dict[str, Any])
         assert parameter.kind == kind
 
 
-def test_without_langchain_the_documented_import_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delitem(__import__("sys").modules, "meshguard.langchain")
-    monkeypatch.setitem(__import__("sys").modules, "meshguard.integrations.langchain", None)
-    with pytest.raises(ImportError, match=r"pip install 'meshguard\[langchain\]'"):
-        __import__("meshguard.langchain")
-
-
 # The decorator
 
 

@@ -35,19 +35,20 @@ def listed(gateway: RunningGateway) -> Listed:
     def listed(*rules: dict[str, Any], default: str = "deny") -> bool:
         with gateway.admin() as admin, gateway.agent(tags=["mine"]) as client:
             admin.apply_policy({"name": "p", "rules": list(rules), "defaultEffect": default})
-            guard = Guard(client)
-            visible = guard.visible([ToolCall("tool")])
-            assert visible == asyncio.run(_avisible(guard))
-            return visible[0]
+            [shown] = visible(Guard(client), "tool")
+            return shown
 
     return listed
 
 
-async def _avisible(guard: Guard) -> list[bool]:
-    try:
-        return await guard.avisible([ToolCall("tool")])
-    finally:
-        await guard.aclose()
+def visible(guard: Guard, *tools: str) -> list[bool]:
+    async def run() -> list[bool]:
+        try:
+            return await guard.avisible([ToolCall(tool) for tool in tools])
+        finally:
+            await guard.aclose()
+
+    return asyncio.run(run())
 
 
 @pytest.mark.parametrize(
@@ -114,20 +115,20 @@ def test_every_policy_must_allow_by_default() -> None:
         for name, default in (("open", "allow"), ("closed", "deny"))
     ]
     with running_gateway(*policies) as gateway, gateway.agent() as client:
-        assert Guard(client).visible([ToolCall("tool")]) == [False]
+        assert visible(Guard(client), "tool") == [False]
 
 
 def test_an_action_that_depends_on_arguments_is_made_without_any(gateway: RunningGateway) -> None:
     with gateway.admin() as admin, gateway.agent() as client:
         admin.apply_policy({"name": "p", "rules": [{"effect": "allow", "actions": ["read:*"]}]})
         made = {"tool": lambda call: f"{call.arguments.get('verb', 'read')}:files"}
-        assert Guard(client, action_map=made).visible([ToolCall("tool")]) == [True]
+        assert visible(Guard(client, action_map=made), "tool") == [True]
         crashing = {"tool": lambda call: str(call.arguments["verb"])}
-        assert Guard(client, action_map=crashing).visible([ToolCall("tool")]) == [False]
+        assert visible(Guard(client, action_map=crashing), "tool") == [False]
 
 
 def test_what_is_asked_for_a_list_is_no_decision_about_a_call() -> None:
     with world() as made, made.agent("lister") as (client, agent_id):
-        assert Guard(client).visible([ToolCall("lookup"), ToolCall("unknown")]) == [True, False]
+        assert visible(Guard(client), "lookup", "unknown") == [True, False]
         assert made.decisions(agent_id) == []
         assert len(list(made.admin.iter_audit_log(agent=agent_id, kind="decision"))) == 2

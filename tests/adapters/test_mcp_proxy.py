@@ -92,17 +92,15 @@ async def is_governed(client: Client) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_a_command_is_governed(environ: dict[str, str], tmp_path: Path, mode: str) -> None:
-    async with proxied(environ, *ACTIONS, "--", *CHILD, str(tmp_path / "pid"), mode=mode) as client:
+async def test_a_command_is_governed(environ: dict[str, str], mode: str) -> None:
+    async with proxied(environ, *ACTIONS, "--", *CHILD, mode=mode) as client:
         await is_governed(client)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_what_is_not_a_tool_call_passes_through(
-    environ: dict[str, str], tmp_path: Path, mode: str
-) -> None:
-    async with proxied(environ, "--", *CHILD, str(tmp_path / "pid"), mode=mode) as client:
+async def test_what_is_not_a_tool_call_passes_through(environ: dict[str, str], mode: str) -> None:
+    async with proxied(environ, "--", *CHILD, mode=mode) as client:
         assert client.instructions == "Be kind."
         assert client.server_info
         assert client.server_info.name == "desk"
@@ -116,9 +114,7 @@ async def test_what_is_not_a_tool_call_passes_through(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_progress_reaches_the_call_that_makes_it(
-    environ: dict[str, str], tmp_path: Path, mode: str
-) -> None:
+async def test_progress_reaches_the_call_that_makes_it(environ: dict[str, str], mode: str) -> None:
     async def reported(client: Client, number: int) -> list[float]:
         reports: list[float] = []
 
@@ -129,16 +125,14 @@ async def test_progress_reaches_the_call_that_makes_it(
         await client.call_tool("slow", {"number": number}, progress_callback=report)
         return reports
 
-    async with proxied(environ, "--", *CHILD, str(tmp_path / "pid"), mode=mode) as client:
+    async with proxied(environ, "--", *CHILD, mode=mode) as client:
         first, second = await asyncio.gather(reported(client, 1), reported(client, 2))
     assert (first, second) == ([1.0], [2.0])
 
 
 @pytest.mark.anyio
-async def test_the_server_gets_the_environment_without_the_tokens(
-    environ: dict[str, str], tmp_path: Path
-) -> None:
-    async with proxied(environ, "--", *CHILD, str(tmp_path / "pid")) as client:
+async def test_the_server_gets_the_environment_without_the_tokens(environ: dict[str, str]) -> None:
+    async with proxied(environ, "--", *CHILD) as client:
         names = (await client.call_tool("environment", {})).structured_content["result"]
     assert "DESK_KEY" in names
     assert not [name for name in names if name.startswith("MESHGUARD_")]
@@ -177,12 +171,10 @@ async def test_a_server_over_http_is_told_its_own_token_and_not_the_agents(envir
 
 
 @pytest.mark.anyio
-async def test_nothing_is_listed_and_nothing_runs_while_the_gateway_is_down(
-    environ: dict[str, str], tmp_path: Path
-) -> None:
+async def test_nothing_is_listed_and_nothing_runs_while_the_gateway_is_down(environ: dict[str, str]) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     arguments = ["--gateway-url", nowhere, "--default-action", "read:{tool}"]
-    async with proxied(environ, *arguments, "--", *CHILD, str(tmp_path / "pid")) as client:
+    async with proxied(environ, *arguments, "--", *CHILD) as client:
         assert (await client.list_tools()).tools == []
         result = await client.call_tool("lookup", {"query": "Ada"})
         assert result.is_error
@@ -316,13 +308,13 @@ def test_the_other_commands_are_listed_without_it() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_configuration_on_the_page_works(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_the_configuration_on_the_page_works(environ: dict[str, str]) -> None:
     [block] = snippets(ROOT / "docs" / "integrations" / "mcp-proxy.md", "json")
     desk = json.loads(block.code)["mcpServers"]["desk"]
     assert desk["command"] == "meshguard"
     assert environ.keys() >= desk["env"].keys()
     assert desk["args"][0] == COMMAND[-1]
     assert desk["args"][-2:] == ["python", "desk.py"]
-    arguments = [*desk["args"][1:-2], *CHILD, str(tmp_path / "pid")]
+    arguments = [*desk["args"][1:-2], *CHILD]
     async with proxied(environ, *arguments) as client:
         assert await call(client, "lookup", query="Ada") == "found Ada"

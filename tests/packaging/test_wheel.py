@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from meshguard import integrations
 from tests.environments import ROOT, clean_environ, environment
 from tests.support import ADMIN_TOKEN, running_gateway
+
+ADAPTERS = ["meshguard.langchain"] + [
+    found.name
+    for found in pkgutil.iter_modules(integrations.__path__, "meshguard.integrations.")
+    if found.name != "meshguard.integrations.functions"
+]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +83,16 @@ def test_the_bare_sdk_imports_every_public_module_without_an_extra(bare: Path, t
     assert str(ROOT / "meshguard") not in done.stdout
 
 
-def test_the_documented_langchain_module_says_how_to_install_what_it_lacks(
-    bare: Path, tmp_path: Path
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_says_how_to_install_the_framework_that_it_lacks(
+    adapter: str, bare: Path, tmp_path: Path
 ) -> None:
-    done = run(bare, "-c", "from meshguard.langchain import governed_tool", folder=tmp_path)
-    assert "pip install 'meshguard[langchain]'" in done.stderr
+    extra = adapter.rpartition(".")[2].replace("_", "-")
+    done = run(bare, "-c", f"import {adapter}", folder=tmp_path)
+    assert done.stderr.splitlines()[-1] == (
+        f"ModuleNotFoundError: This adapter needs {extra}; install it with: pip install 'meshguard[{extra}]'"
+    )
+    assert extra in EXTRAS
 
 
 def test_the_command_line_says_how_to_install_what_it_lacks(bare: Path, tmp_path: Path) -> None:

@@ -2,11 +2,16 @@
 
 import asyncio
 import datetime as dt
+import gc
 import json
 import logging
+import re
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -342,6 +347,42 @@ def test_one_client_serves_waiting_and_awaiting_in_every_loop(guarded: Any) -> N
     assert guard.check(ToolCall("c")).allowed
 
 
+def unclosed(work: Callable[[Guard], object], client: MeshGuardClient) -> list[str]:
+    """What is found open when a guard is collected that did some work and was not closed."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        work(Guard(client))
+        gc.collect()
+    return [str(warning.message) for warning in found]
+
+
+@pytest.mark.parametrize("run", [asyncio.run, lambda work: anyio.run(lambda: work)])
+def test_what_was_opened_in_an_event_loop_is_closed_with_it(
+    client: MeshGuardClient, run: Callable[[Any], PolicyDecision]
+) -> None:
+    def work(guard: Guard) -> None:
+        for _ in range(2):
+            assert run(guard.acheck(ToolCall("a"))).allowed
+
+    assert unclosed(work, client) == []
+
+
+def test_event_loops_that_were_merely_closed_are_let_go_when_another_comes(client: MeshGuardClient) -> None:
+    def work(guard: Guard) -> None:
+        loops = [asyncio.new_event_loop() for _ in range(3)]
+        kept = [weakref.ref(loop) for loop in loops]
+        while loops:
+            loop = loops.pop(0)
+            assert loop.run_until_complete(guard.acheck(ToolCall("a"))).allowed
+            loop.close()
+        del loop
+        gc.collect()
+        assert [ref() is None for ref in kept] == [True, True, False]
+
+    assert all("unclosed" in said for said in unclosed(work, client))
+
+
 def test_an_async_client_serves_those_who_wait_too(gateway: Gateway) -> None:
     async def run() -> None:
         async with AsyncMeshGuardClient(gateway.url, "agent.token", trace_id="trace-7") as client:
@@ -416,28 +457,44 @@ def test_a_tool_is_listed_when_some_arguments_could_make_it_allowed(
 ) -> None:
     gateway.answers({"decisions": [answer]})
     guard = guarded()
-    assert guard.visible([ToolCall("a")]) == [shown]
-    assert asyncio.run(_avisible(guard)) == [shown]
+    assert visible(guard, ToolCall("a")) == [shown]
     sent = asked(gateway)["requests"][0]
     assert sent == {"action": "execute:a", "context": {"listing": True, "tool": "a"}, "explain": True}
 
 
-async def _avisible(guard: Guard) -> list[bool]:
-    try:
-        return await guard.avisible([ToolCall("a")])
-    finally:
-        await guard.aclose()
+def visible(guard: Guard, *calls: ToolCall) -> list[bool]:
+    async def run() -> list[bool]:
+        try:
+            return await guard.avisible(calls)
+        finally:
+            await guard.aclose()
+
+    return asyncio.run(run())
 
 
 def test_nothing_is_listed_while_nobody_can_be_asked(gateway: Gateway, guarded: Any) -> None:
     gateway.answers(Answer(None))
-    assert guarded().visible([ToolCall("a"), ToolCall("b")]) == [False, False]
-    assert asyncio.run(_avisible(guarded())) == [False]
-    assert guarded().visible([ToolCall("a", agent="x"), ToolCall("b", agent="y")]) == [False, False]
+    assert visible(guarded(), ToolCall("a"), ToolCall("b")) == [False, False]
+    assert visible(guarded(), ToolCall("a", agent="x"), ToolCall("b", agent="y")) == [False, False]
+
+
+@pytest.mark.parametrize(
+    "made", [lambda call: call.arguments["verb"], lambda _: 7, lambda _: "", lambda _: "\n"]
+)
+def test_a_tool_without_an_action_is_hidden_and_no_other(
+    gateway: Gateway, guarded: Any, made: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.answers({"decisions": [{**ALLOWED, "action": "execute:a"}, {**DENIED, "action": "execute:c"}]})
+    calls = [ToolCall("file"), ToolCall("a"), ToolCall("file"), ToolCall("c")]
+    assert visible(guarded(action_map={"file": made}), *calls) == [False, True, False, False]
+    assert [request["action"] for request in asked(gateway)["requests"]] == ["execute:a", "execute:c"]
+    assert re.search("'file' is not listed.*(KeyError|InvalidRequestError)", caplog.text)
+    with pytest.raises((KeyError, InvalidRequestError)):
+        visible(guarded(action_map={"file": made}, on_error="raise"), *calls)
 
 
 def test_no_tools_are_no_question(gateway: Gateway, guarded: Any) -> None:
-    assert guarded().visible([]) == []
+    assert visible(guarded()) == []
     assert gateway.received == []
 
 

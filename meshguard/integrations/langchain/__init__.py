@@ -5,9 +5,12 @@
 always documented.
 """
 
-from meshguard.integrations.langchain.agents import GovernedAgent, create_governed_agent
-from meshguard.integrations.langchain.middleware import MeshGuardMiddleware, governed_tool_node
-from meshguard.integrations.langchain.tools import GovernedTool, GovernedToolkit, governed_tool
+from meshguard.integrations import needs
+
+with needs("langchain", "langchain"):
+    from meshguard.integrations.langchain.agents import GovernedAgent, create_governed_agent
+    from meshguard.integrations.langchain.middleware import MeshGuardMiddleware, governed_tool_node
+    from meshguard.integrations.langchain.tools import GovernedTool, GovernedToolkit, governed_tool
 
 __all__ = [
     "GovernedAgent",

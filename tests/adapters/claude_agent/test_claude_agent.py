@@ -35,9 +35,9 @@ from meshguard.testing.conformance import (
     Call,
     Script,
     World,
-    failures,
 )
 from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
 
 SCHEMAS: dict[str, dict[str, type]] = {
@@ -139,16 +139,11 @@ class WithErrorsLetOut(TestClaudeAgent):
 
 
 def test_the_kit_notices_that_nothing_is_governed() -> None:
-    failed = failures(WithoutTheHook)
-    assert "test_a_denied_call_never_runs_and_the_model_sees_the_denial[query]" in failed
-    assert "test_nothing_runs_while_the_gateway_is_down[query]" in failed
+    assert_noticed_as_ungoverned(WithoutTheHook)
 
 
 def test_the_kit_notices_that_errors_come_out() -> None:
-    failed = failures(WithErrorsLetOut)
-    assert "test_nothing_runs_while_the_gateway_is_down[query]" in failed
-    assert "test_nothing_runs_when_context_crashes[query]" in failed
-    assert not [name for name in failed if name.startswith("test_an_allowed_call")]
+    assert_noticed_as_letting_errors_out(WithErrorsLetOut)
 
 
 def play(

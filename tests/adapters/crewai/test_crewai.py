@@ -27,9 +27,9 @@ from meshguard.testing.conformance import (
     Call,
     Script,
     World,
-    failures,
 )
 from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
 
 pytestmark = [
@@ -213,17 +213,11 @@ class WithErrorsLetOut(TestCrewAI):
 
 
 def test_the_kit_notices_that_nothing_is_governed() -> None:
-    failed = failures(WithoutTheHook)
-    assert "test_a_denied_call_never_runs_and_the_model_sees_the_denial[kickoff]" in failed
-    assert "test_nothing_runs_while_the_gateway_is_down[kickoff]" in failed
-    assert "test_an_allowed_call_runs_once_and_the_model_gets_its_result[kickoff]" in failed  # no audit entry
+    assert_noticed_as_ungoverned(WithoutTheHook)
 
 
 def test_the_kit_notices_that_errors_come_out() -> None:
-    failed = failures(WithErrorsLetOut)
-    assert "test_nothing_runs_while_the_gateway_is_down[kickoff]" in failed
-    assert "test_nothing_runs_when_context_crashes[kickoff]" in failed
-    assert not [name for name in failed if name.startswith("test_an_allowed_call")]
+    assert_noticed_as_letting_errors_out(WithErrorsLetOut)
 
 
 def test_a_guard_that_raises_denies(world: World) -> None:
