@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -40,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
@@ -153,6 +154,8 @@ _ENTRY = [column.name for column in audit_entries.columns if column.name != "row
 _ENTRY_COLUMNS = ", ".join(_ENTRY)
 _values = itemgetter(*_ENTRY)
 _INSERTED_AT_ONCE = 64  # entries
+_MARKS = {"sqlite": "?", "postgresql": "%s"}
+_MOVE_HEAD = "UPDATE audit_heads SET count = ?, hash = ?, signature = ? WHERE stream = ? AND count = ?"
 
 audit_heads = Table(
     "audit_heads",
@@ -394,39 +397,58 @@ def remove_policy(connection: Connection, name: str) -> None:
     connection.execute(delete(policies).where(policies.c.name == name))
 
 
-def insert_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Add audit entries, each with a value for every column but its row id.
+@contextmanager
+def _driver(connection: Connection) -> Iterator[Any]:
+    """Give the driver's connection: SQLAlchemy takes as long over a statement as SQLite over some rows."""
+    try:
+        yield connection.connection.driver_connection
+    except BaseException as error:
+        if is_postgresql(connection):
+            connection.invalidate(error)  # SQLAlchemy did not see it fail
+        raise
 
-    Past SQLAlchemy's own handling of parameters, which takes as long as the database does for the rows.
-    """
-    if len(rows) > 1 and is_postgresql(connection):
-        _copy_entries(connection, rows)
-        return
-    # The driver gives up and takes back the interpreter's lock for each statement, so it gets few of them.
-    for start in range(0, len(rows), _INSERTED_AT_ONCE):
-        some = rows[start : start + _INSERTED_AT_ONCE]
-        values = tuple(chain.from_iterable(map(_values, some)))
-        connection.exec_driver_sql(_insertion(connection.dialect.name, len(some)), values)
+
+def insert_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add audit entries, each with a value for every column but its row id."""
+    with _driver(connection) as driver:
+        if len(rows) > 1 and is_postgresql(connection):
+            _copy_entries(driver, rows)
+            return
+        # The driver gives up the interpreter's lock for each statement, so it gets few of them.
+        for start in range(0, len(rows), _INSERTED_AT_ONCE):
+            some = rows[start : start + _INSERTED_AT_ONCE]
+            values = tuple(chain.from_iterable(map(_values, some)))
+            driver.execute(_insertion(connection.dialect.name, len(some)), values)
 
 
 @cache
 def _insertion(dialect: str, rows: int) -> str:
     # SQLite keeps what it would put back for a statement in a file, unless a failure ends the transaction.
-    verb, mark = {"sqlite": ("INSERT OR ROLLBACK", "?"), "postgresql": ("INSERT", "%s")}[dialect]
-    row = f"({', '.join([mark] * len(_ENTRY))})"
+    verb = {"sqlite": "INSERT OR ROLLBACK", "postgresql": "INSERT"}[dialect]
+    row = f"({', '.join([_MARKS[dialect]] * len(_ENTRY))})"
     return f"{verb} INTO audit_entries ({_ENTRY_COLUMNS}) VALUES {', '.join([row] * rows)}"
 
 
-def _copy_entries(connection: Connection, rows: list[dict[str, Any]]) -> None:
+def _copy_entries(driver: Any, rows: list[dict[str, Any]]) -> None:
     """Do as an INSERT of many rows would, at a quarter of its cost."""
-    driver: Any = connection.connection.driver_connection
-    try:
-        with driver.cursor().copy(f"COPY audit_entries ({_ENTRY_COLUMNS}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(_values(row))
-    except BaseException as error:
-        connection.invalidate(error)  # SQLAlchemy did not see it fail
-        raise
+    with driver.cursor().copy(f"COPY audit_entries ({_ENTRY_COLUMNS}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(_values(row))
+
+
+def move_head(connection: Connection, stream: str, was: int, end: Mapping[str, Any]) -> bool:
+    """Move the head of a chain, and return whether it was where the caller left it.
+
+    Args:
+        connection: In a transaction.
+        stream: The chain.
+        was: The count of its head until now.
+        end: The columns of its head from now on.
+    """
+    statement = _MOVE_HEAD.replace("?", _MARKS[connection.dialect.name])
+    with _driver(connection) as driver:
+        moved = driver.execute(statement, (end["count"], end["hash"], end["signature"], stream, was))
+    return bool(moved.rowcount == 1)
 
 
 _PUT_STATE = text(

@@ -10,12 +10,12 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, insert, update
+from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from meshguard.gateway.audit import Chain, Row
 from meshguard.gateway.problems import Problem, unavailable
-from meshguard.gateway.store import audit_heads, insert_entries, next_number
+from meshguard.gateway.store import audit_heads, insert_entries, move_head, next_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,6 @@ _log = logging.getLogger("meshguard.gateway")
 
 MAX_PENDING = 10_000  # entries that may wait for the database before the gateway sheds load
 _MAX_GROUP = 1_000  # entries of one transaction, give or take the last job's
-_MOVE_HEAD = update(audit_heads).where(
-    audit_heads.c.stream == bindparam("here"), audit_heads.c.count == bindparam("was")
-)
 
 _T = TypeVar("_T")
 
@@ -190,8 +187,7 @@ class Writer:
         end = {"count": chain.count, "hash": chain.hash, "signature": self._seals.sign_head(chain)}
         if begun:
             # Nobody else appends to this chain; where somebody did, the two ends must not both count.
-            moved = connection.execute(_MOVE_HEAD, {"here": chain.stream, "was": self._chain.count, **end})
-            if moved.rowcount != 1:
+            if not move_head(connection, chain.stream, self._chain.count, end):
                 raise _HeadLostError
         else:
             head = insert(audit_heads).values(stream=chain.stream, number=chain.number, **end)
