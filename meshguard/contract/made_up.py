@@ -96,7 +96,7 @@ def to_yaml(_: Any, value: Any) -> bytes:
     return output.getvalue()
 
 
-# Its own leaves texts such as 03108 unquoted, which YAML 1.2 reads as numbers. The first type of a family counts.
+# Its own leaves texts such as 03108 unquoted, numbers in YAML 1.2. Of a family of types it takes the first.
 schemathesis.serializer("text/yaml", "application/yaml")(to_yaml)
 
 
