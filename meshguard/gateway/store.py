@@ -39,12 +39,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
+_BUSY_PAUSE = 0.01  # seconds
 _MIGRATING = 0x6D657368  # the advisory lock of whoever changes the schema
 _PRUNING = 0x6D657369  # that of whoever removes old entries
 CHANNEL = "meshguard"  # on which PostgreSQL tells the gateways of a change
@@ -64,7 +66,6 @@ _POSTGRESQL_OPTIONS = (
 )
 
 _PRAGMAS = (
-    "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
     "cache_size = -8192",  # KiB: the upper pages of the indexes
@@ -226,8 +227,20 @@ def open_database(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
+    _write_ahead(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+@retry(
+    retry=retry_if_exception(lambda error: getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")),
+    wait=wait_fixed(_BUSY_PAUSE),
+    stop=stop_after_delay(_BUSY_TIMEOUT),
+    reraise=True,
+)
+def _write_ahead(connection: Any) -> None:
+    """Switch to WAL; while another process does so with a new file, SQLite fails instead of waiting."""
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from meshguard.gateway import store
 
@@ -22,6 +26,30 @@ def test_several_processes_may_migrate_one_new_database_at_once(tmp_path: Path) 
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(start, range(4))) == [0] * 4
+
+
+def open_each(folder: Path, together: Barrier) -> None:
+    failed = 0
+    for number in range(60):
+        engine = store.open_database(f"sqlite:///{folder}/{number}.db")
+        together.wait(60)
+        try:
+            engine.connect().close()
+        except OperationalError:
+            failed += 1
+        engine.dispose()
+    sys.exit(failed)
+
+
+def test_several_processes_may_open_one_new_database_at_once(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(3)
+    processes = [spawn.Process(target=open_each, args=(tmp_path, together)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_uses(tmp_path: Path) -> None:
