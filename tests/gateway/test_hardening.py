@@ -333,7 +333,7 @@ def test_a_json_line_of_an_unhandled_exception_has_its_types_and_no_secret(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(HANDLERS, "list_agents", Failing())
-    caplog.handler.setFormatter(JsonFormatter())
+    monkeypatch.setattr(caplog.handler, "formatter", JsonFormatter())  # it serves all tests
     assert lab.admin.get("/admin/agents").status_code == 500
     lines = [json.loads(line) for line in caplog.text.splitlines()]  # libraries may speak, too
     (line,) = [line for line in lines if "exception" in line]
