@@ -1,0 +1,26 @@
+"""A fault to write into the code, and the tests that must notice it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One small mistake that breaks a promise.
+
+    Args:
+        name: What the faulty code does, in a few words; unique in its area.
+        file: The file to change, from the root: `meshguard/gateway/writer.py`.
+        right: Source that occurs exactly once in the file.
+        wrong: What replaces it.
+        promise: The promise that the fault breaks, as one sentence.
+        tests: The tests that must fail, as pytest names them. Each must pass without the fault.
+    """
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    promise: str
+    tests: tuple[str, ...]
