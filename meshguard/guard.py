@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from meshguard import operations
+from meshguard._wire import decisions
 from meshguard.async_client import AsyncMeshGuardClient
 from meshguard.client import MeshGuardClient
 from meshguard.config import Secret, secret
@@ -224,7 +224,7 @@ class Guard:
             PolicyDeniedError: `on_deny` is `"raise"`.
         """
         if self._on_deny == "raise":
-            operations.enforced(decision)
+            decisions.raise_if_denied(decision)
         if callable(self._on_deny):
             return self._on_deny(call, decision)
         return denial_message(call, decision)
@@ -243,7 +243,7 @@ class Guard:
             PolicyDeniedError: `on_deny` is `"raise"`.
         """
         if self._on_deny == "raise":
-            operations.enforced(decision)
+            decisions.raise_if_denied(decision)
         return self.refusal(call, decision)
 
     def refusal(self, call: ToolCall, decision: PolicyDecision) -> str:
@@ -284,8 +284,8 @@ class Guard:
             pair, options = self._one_identity(calls)
             client = await pair.asynchronous()
             requests = [self._listing(call) for call in calls]
-            decisions = iter(await client.with_options(**options).check_many(filter(None, requests)))
-            return [request is not None and _could_be_allowed(next(decisions)) for request in requests]
+            found = iter(await client.with_options(**options).check_many(filter(None, requests)))
+            return [request is not None and _could_be_allowed(next(found)) for request in requests]
         except Exception as error:  # noqa: BLE001 - what can't be decided is not shown
             return self._unlisted(calls, error)
 
@@ -335,7 +335,7 @@ class Guard:
         """What to ask about a tool; nothing if its action can't be had without arguments."""
         try:
             action = self._actions.of(replace(call, arguments={}))
-            operations.check(action)  # raises for one that can't be sent, which would spoil the whole batch
+            decisions.check(action)  # raises for one that can't be sent, which would spoil the whole batch
         except Exception as error:
             if self._on_error == "raise":
                 raise

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 
 from meshguard import __version__
+from meshguard._wire.errors import DECISION_HEADER
 from meshguard.exceptions import PolicyDeniedError
-from meshguard.operations import DECISION_HEADER, Operation
 from meshguard.types import PolicyDecision
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from meshguard._wire.requests import ApiCall
     from meshguard.config import Config
 
 T = TypeVar("T")
@@ -63,12 +64,12 @@ class Observation:
 _NOTHING = Observation()
 
 
-def observe(operation: Operation[Any], config: Config) -> Observation:
+def observe(call: ApiCall[Any], config: Config) -> Observation:
     """Return what watches an operation.
 
     A program that never imported OpenTelemetry has nobody who listens: then it is not imported here either.
     """
-    return _Traced(operation, config) if "opentelemetry.trace" in sys.modules else _NOTHING
+    return _Traced(call, config) if "opentelemetry.trace" in sys.modules else _NOTHING
 
 
 class _Api:
@@ -108,12 +109,12 @@ def _server(gateway_url: str) -> dict[str, Any]:
 class _Traced(Observation):
     """Makes a span of an operation, and counts it."""
 
-    def __init__(self, operation: Operation[Any], config: Config) -> None:
+    def __init__(self, call: ApiCall[Any], config: Config) -> None:
         self._api = _api()
-        self._operation = operation
+        self._call = call
         self._about: dict[str, Any] = {
-            "meshguard.operation": operation.name,
-            "http.request.method": operation.request["method"].upper(),
+            "meshguard.operation": call.name,
+            "http.request.method": call.method,
             **_server(config.gateway_url),
         }
         self._trace_id = config.trace_id
@@ -121,12 +122,12 @@ class _Traced(Observation):
         self._token: Any
 
     def __enter__(self) -> Self:
-        api, operation = self._api, self._operation
+        api, call = self._api, self._call
         attributes = {**self._about, "meshguard.trace_id": self._trace_id}
-        if operation.action is not None:
-            attributes["meshguard.action"] = operation.action[:_LONGEST_ACTION]
+        if call.action is not None:
+            attributes["meshguard.action"] = call.action[:_LONGEST_ACTION]
         self._span = api.tracer.start_span(
-            f"meshguard {operation.name}", kind=api.trace.SpanKind.CLIENT, attributes=attributes
+            f"meshguard {call.name}", kind=api.trace.SpanKind.CLIENT, attributes=attributes
         )
         self._token = api.context.attach(api.trace.set_span_in_context(self._span))
         self._started = perf_counter()
@@ -156,7 +157,7 @@ class _Traced(Observation):
         self._about["http.response.status_code"] = response.status_code
         self._span.set_attribute("http.response.status_code", response.status_code)
         said = response.headers.get(DECISION_HEADER)
-        if said is not None and self._operation.name == "request":
+        if said is not None and self._call.name == "request":
             self._decided(said)
 
     def failed(self, error: BaseException) -> None:
@@ -178,5 +179,5 @@ class _Traced(Observation):
         decision = word if word in {"allow", "deny"} else "other"
         about: dict[str, str | bool] = {"meshguard.decision": decision, "meshguard.degraded": degraded}
         self._api.decisions.add(1, about)
-        if self._operation.action is not None:
+        if self._call.action is not None:
             self._span.set_attributes(about)

@@ -53,14 +53,14 @@ _PROSE = (  # for docstrings and comments
     (re.compile(r"\b[Aa]n async (?=\w)"), lambda found: "A " if found[0][0] == "A" else "a "),
     (re.compile(r"\b(?:async|await) "), lambda _: ""),
     (re.compile(r"\.asyncio\("), lambda _: ".sync("),
-    (re.compile(r"(?<=\()\(((?:[^()]|\([^()]*\))*)\)(?=[.\[])"), lambda found: found[1]),  # of an await
 )
+_BRACKETED_AWAIT = re.compile(r"\(await ((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)(?=[.\[])")
 _Edit = tuple[tuple[int, int], tuple[int, int], str]
 
 
 def convert(source: str) -> str:
     """Return the sync form of an async module, before it is formatted."""
-    return _replace(_swap(source))
+    return _replace(_BRACKETED_AWAIT.sub(r"\1", _swap(source)))
 
 
 def _swap(source: str) -> str:
@@ -110,8 +110,8 @@ def generate(folder: Path) -> None:
     for path in sorted(SOURCE.glob("*.py")):
         (folder / path.name).write_text(HEADER.format(name=path.name) + convert(path.read_text()))
     for arguments in (["check", "--select", "I,F401", "--fix", "--quiet"], ["format", "--quiet"]):
-        command = [Path(sys.executable).parent / "ruff", *arguments, "--config", ROOT / "pyproject.toml", folder]
-        subprocess.run(command, check=True)
+        ruff = str(Path(sys.executable).parent / "ruff")
+        subprocess.run([ruff, *arguments, "--config", str(ROOT / "pyproject.toml"), str(folder)], check=True)
 
 
 def differences(made: Path) -> list[str]:
@@ -131,7 +131,7 @@ def main() -> None:
         generate(made)
         if "--check" in sys.argv[1:]:
             if changed := differences(made):
-                sys.exit(f"meshguard/_sync differs from meshguard/_async in {', '.join(changed)}: run scripts/unasync.")
+                sys.exit(f"meshguard/_sync is out of date in {', '.join(changed)}. Run scripts/unasync.")
             return
         TARGET.mkdir(exist_ok=True)
         for path in TARGET.glob("*.py"):

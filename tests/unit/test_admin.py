@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -259,10 +260,21 @@ def test_every_filter_of_the_audit_log_reaches_the_gateway(gateway: Gateway, cli
         since=datetime(2026, 11, 22, tzinfo=UTC),
         until=datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=2))),
     ) == [ENTRY]
-    assert gateway.received[0].path == (
-        "/admin/audit?limit=10&decision=deny&agent=agent_1&action=write%3A%2A&traceId=t&policy=p&kind=decision"
-        "&from=2026-11-22T00%3A00%3A00%2B00%3A00&to=2026-11-23T00%3A00%3A00%2B02%3A00"
-    )
+    assert query_of(gateway.received[0].path) == {
+        "limit": "10",
+        "decision": "deny",
+        "agent": "agent_1",
+        "action": "write:*",
+        "traceId": "t",
+        "policy": "p",
+        "kind": "decision",
+        "from": "2026-11-22T00:00:00+00:00",
+        "to": "2026-11-23T00:00:00+02:00",
+    }
+
+
+def query_of(path: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(path).query))
 
 
 def test_the_audit_log_is_one_page_of_fifty(gateway: Gateway, client: MeshGuardClient) -> None:
@@ -278,11 +290,8 @@ def test_iterating_the_audit_log_fetches_pages_as_needed(gateway: Gateway, clien
     next(entries)
     assert len(gateway.received) == 1
     assert len(list(entries)) == 2
-    query = "/admin/audit?limit=2"
-    assert [request.path for request in gateway.received] == [
-        f"{query}&decision=deny&agent=a",
-        f"{query}&cursor=7&decision=deny&agent=a",
-    ]
+    query = {"limit": "2", "decision": "deny", "agent": "a"}
+    assert [query_of(request.path) for request in gateway.received] == [query, {**query, "cursor": "7"}]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def test_a_token_that_leaves_without_encryption_is_warned_about_once(
 
         asyncio.run(scenario())
     assert warnings_in(caplog) == [
-        "The token goes to gateway.test without encryption: use https://, or set require_tls to refuse this."
+        "The token goes to gateway.test unencrypted: use https://, or set require_tls to reject such URLs."
     ]
     assert AGENT_TOKEN not in caplog.text
 

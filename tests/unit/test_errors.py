@@ -29,7 +29,7 @@ from meshguard import (
     UpstreamError,
     exceptions,
 )
-from meshguard.operations import retry_after
+from meshguard._wire.errors import retry_after
 
 from .conftest import Answer, Gateway
 

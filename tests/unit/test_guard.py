@@ -532,4 +532,4 @@ def test_plain_http_is_warned_about_once_for_all_clients_of_one_origin(
         with caplog.at_level(logging.WARNING):
             for number in range(3):
                 client.with_options(trace_id=f"run-{number}").check("read:x")
-    assert caplog.text.count("without encryption") == 1
+    assert caplog.text.count("unencrypted") == 1

@@ -13,15 +13,19 @@ from meshguard import (
     InvalidResponseError,
     MeshGuardError,
     RateLimitError,
-    operations,
 )
+from meshguard._async.client import AsyncMeshGuardClient
+from meshguard._async.transport import AsyncTransport
+from meshguard._sync.client import MeshGuardClient
+from meshguard._sync.transport import SyncTransport
+from meshguard._wire.retry import MAX_RETRY_AFTER
 from meshguard.config import Config, secret
-from meshguard.operations import Operation
-from meshguard.transport import LONGEST_WAIT, AsyncTransport, SyncTransport
 
 ALLOW = httpx.Response(200, json={"decision": "allow"})
 CREATED = httpx.Response(201, json={"id": "a", "token": "t"})
 Outcome = httpx.Response | type[httpx.HTTPError]
+Call = Callable[[Any], Any]
+Send = Callable[..., Any]
 
 
 class Clock:
@@ -77,70 +81,69 @@ def config(**changes: Any) -> Config:
     return Config(**{**settings, **changes})
 
 
-def send_sync(operation: Operation[Any], script: Script, clock: Clock, **settings: Any) -> Any:
+def send_sync(call: Call, script: Script, clock: Clock, **settings: Any) -> Any:
     with httpx.Client(transport=httpx.MockTransport(script)) as http_client:
-        transport = SyncTransport(
-            config(**settings), http_client, owned=False, clock=clock, sleep=clock.sleep
+        client = MeshGuardClient("http://gateway.test", http_client=http_client)
+        client._transport = SyncTransport(
+            config(**settings), http_client, owned=False, clock=clock, wait=clock.sleep
         )
-        return transport.send(operation)
+        return call(client)
 
 
-def send_async(operation: Operation[Any], script: Script, clock: Clock, **settings: Any) -> Any:
+def send_async(call: Call, script: Script, clock: Clock, **settings: Any) -> Any:
     async def scenario() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(script)) as http_client:
-            transport = AsyncTransport(
-                config(**settings), http_client, owned=False, clock=clock, sleep=clock.asleep
+            client = AsyncMeshGuardClient("http://gateway.test", http_client=http_client)
+            client._transport = AsyncTransport(
+                config(**settings), http_client, owned=False, clock=clock, wait=clock.asleep
             )
-            return await transport.send(operation)
+            return await call(client)
 
     return asyncio.run(scenario())
 
 
-Send = Callable[..., Any]
 both = pytest.mark.parametrize("send", [send_sync, send_async])
 
-REPEATABLE: list[Callable[[], Operation[Any]]] = [
-    lambda: operations.check("read:a"),
-    lambda: operations.check("read:a", context={"b": 1}),
-]
-ONCE: list[Callable[[], Operation[Any]]] = [
-    lambda: operations.create_agent("a"),
-    lambda: operations.issue_token("a"),
-    lambda: operations.delete_policy("a"),
-    lambda: operations.request("POST", "/a", "write:a", options={}),
-    lambda: operations.request("PUT", "/a", "write:a", options={}),
-    lambda: operations.request("DELETE", "/a", "write:a", options={}),
-    lambda: operations.request("PATCH", "/a", "write:a", options={"content": "x"}),
+
+def check(client: Any) -> Any:
+    return client.check("read:a")
+
+
+RETRYABLE: list[Call] = [check, lambda client: client.check("read:a", context={"b": 1})]
+ONCE: list[Call] = [
+    lambda client: client.create_agent("a"),
+    lambda client: client.issue_token("a"),
+    lambda client: client.delete_policy("a"),
+    lambda client: client.post("/a", "write:a"),
+    lambda client: client.put("/a", "write:a"),
+    lambda client: client.delete("/a", "write:a"),
+    lambda client: client.patch("/a", "write:a", content="x"),
 ]
 BROKEN_OFF = [httpx.ReadError, httpx.WriteError, httpx.ReadTimeout, httpx.CloseError]
 
 
 @both
-@pytest.mark.parametrize("operation", REPEATABLE)
+@pytest.mark.parametrize("call", RETRYABLE)
 @pytest.mark.parametrize(
     "failure", [*BROKEN_OFF, httpx.ConnectError, *(httpx.Response(status) for status in (429, 502, 503, 504))]
 )
-def test_what_does_no_harm_is_repeated(
-    send: Send, operation: Callable[[], Operation[Any]], failure: Outcome
-) -> None:
+def test_what_does_no_harm_is_repeated(send: Send, call: Call, failure: Outcome) -> None:
     clock = Clock()
     script = Script(clock, failure, failure, ALLOW)
-    assert send(operation(), script, clock).allowed
+    assert send(call, script, clock).allowed
     assert len(script.requests) == 3
     assert len(clock.slept) == 2
     assert all(0 <= seconds <= 5 for seconds in clock.slept)
 
 
 @both
-@pytest.mark.parametrize("operation", ONCE)
+@pytest.mark.parametrize("call", ONCE)
 @pytest.mark.parametrize("failure", [*BROKEN_OFF, httpx.Response(429), httpx.Response(503)])
-def test_what_could_be_done_twice_is_not_repeated(
-    send: Send, operation: Callable[[], Operation[Any]], failure: Outcome
-) -> None:
+def test_what_could_be_done_twice_is_not_repeated(send: Send, call: Call, failure: Outcome) -> None:
     clock = Clock()
     script = Script(clock, failure, CREATED)
     with pytest.raises(MeshGuardError):
-        send(operation(), script, clock)
+        send(call, script, clock)
     assert len(script.requests) == 1
 
 
@@ -149,7 +152,7 @@ def test_what_could_be_done_twice_is_not_repeated(
 def test_anything_is_repeated_when_no_connection_came_about(send: Send, failure: Outcome) -> None:
     clock = Clock()
     script = Script(clock, failure, CREATED)
-    assert send(operations.create_agent("a"), script, clock)["id"] == "a"
+    assert send(ONCE[0], script, clock)["id"] == "a"
 
 
 @both
@@ -158,7 +161,7 @@ def test_other_statuses_are_not_repeated(send: Send, status: int) -> None:
     clock = Clock()
     script = Script(clock, httpx.Response(status), ALLOW)
     with pytest.raises(MeshGuardError):
-        send(operations.check("read:a"), script, clock)
+        send(check, script, clock)
     assert len(script.requests) == 1
 
 
@@ -166,8 +169,8 @@ def test_other_statuses_are_not_repeated(send: Send, status: int) -> None:
 def test_the_upstreams_own_statuses_are_passed_on_at_once(send: Send) -> None:
     clock = Clock()
     script = Script(clock, httpx.Response(503, headers={"X-MeshGuard-Decision": "allow"}))
-    operation = operations.request("GET", "/a", "read:a", raise_for_status=False, options={})
-    assert send(operation, script, clock).status_code == 503
+    response = send(lambda client: client.get("/a", "read:a", raise_for_status=False), script, clock)
+    assert response.status_code == 503
     assert len(script.requests) == 1
 
 
@@ -177,7 +180,7 @@ def test_tries_are_counted(send: Send, max_retries: int, tries: int) -> None:
     clock = Clock()
     script = Script(clock, httpx.ConnectError)
     with pytest.raises(GatewayUnavailableError):
-        send(operations.check("read:a"), script, clock, max_retries=max_retries)
+        send(check, script, clock, max_retries=max_retries)
     assert len(script.requests) == tries
 
 
@@ -188,7 +191,7 @@ def test_the_last_answer_gives_the_error(send: Send) -> None:
         clock, httpx.ConnectError, httpx.Response(503, json={"error": "unavailable", "message": "m"})
     )
     with pytest.raises(GatewayError, match="m") as caught:
-        send(operations.check("read:a"), script, clock)
+        send(check, script, clock)
     assert caught.value.status_code == 503
 
 
@@ -196,17 +199,17 @@ def test_the_last_answer_gives_the_error(send: Send) -> None:
 def test_retry_after_is_heeded(send: Send) -> None:
     clock = Clock()
     script = Script(clock, httpx.Response(429, headers={"Retry-After": "7"}), ALLOW)
-    assert send(operations.check("read:a"), script, clock).allowed
+    assert send(check, script, clock).allowed
     assert clock.slept == [7.0]
 
 
 @both
 def test_a_wait_beyond_the_longest_is_left_to_the_caller(send: Send) -> None:
     clock = Clock()
-    script = Script(clock, httpx.Response(429, headers={"Retry-After": str(LONGEST_WAIT + 1)}), ALLOW)
+    script = Script(clock, httpx.Response(429, headers={"Retry-After": str(MAX_RETRY_AFTER + 1)}), ALLOW)
     with pytest.raises(RateLimitError) as caught:
-        send(operations.check("read:a"), script, clock, timeout=600.0)
-    assert caught.value.retry_after == LONGEST_WAIT + 1
+        send(check, script, clock, timeout=600.0)
+    assert caught.value.retry_after == MAX_RETRY_AFTER + 1
     assert clock.slept == []
 
 
@@ -215,7 +218,7 @@ def test_no_try_starts_after_the_deadline(send: Send) -> None:
     clock = Clock()
     script = Script(clock, httpx.Response(503, headers={"Retry-After": "4"}))
     with pytest.raises(GatewayError):
-        send(operations.check("read:a"), script, clock, timeout=10.0, max_retries=10)
+        send(check, script, clock, timeout=10.0, max_retries=10)
     assert clock.slept == [4.0, 4.0]
     assert len(script.requests) == 3
 
@@ -224,7 +227,7 @@ def test_no_try_starts_after_the_deadline(send: Send) -> None:
 def test_each_try_has_what_is_left_of_the_time(send: Send) -> None:
     clock = Clock(per_try=3.0)
     script = Script(clock, httpx.Response(503, headers={"Retry-After": "1"}), ALLOW)
-    send(operations.check("read:a"), script, clock, timeout=10.0)
+    send(check, script, clock, timeout=10.0)
     assert script.requests[0] is script.requests[1]
     assert script.timeouts[-1] == pytest.approx(6.0)
 
@@ -233,7 +236,7 @@ def test_each_try_has_what_is_left_of_the_time(send: Send) -> None:
 def test_a_timeout_given_for_one_request_is_kept(send: Send) -> None:
     clock = Clock()
     script = Script(clock, httpx.ConnectError, httpx.Response(200))
-    send(operations.request("GET", "/a", "read:a", options={"timeout": 3}), script, clock)
+    send(lambda client: client.get("/a", "read:a", timeout=3), script, clock)
     assert script.timeouts == [3, 3]
 
 
@@ -256,5 +259,5 @@ def test_every_failure_of_httpx_becomes_an_error_of_ours(
 ) -> None:
     clock = Clock()
     with pytest.raises(error) as caught:
-        send(operations.check("read:a"), Script(clock, failure), clock, max_retries=0)
+        send(check, Script(clock, failure), clock, max_retries=0)
     assert type(caught.value.__cause__) is failure

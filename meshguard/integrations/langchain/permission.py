@@ -7,10 +7,10 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from meshguard._wire.decisions import raise_if_denied
 from meshguard.client import MeshGuardClient
 from meshguard.exceptions import PolicyDeniedError
 from meshguard.guard import Client, Guard, ToolCall
-from meshguard.operations import enforced
 
 if TYPE_CHECKING:
     from meshguard.types import PolicyDecision
@@ -62,7 +62,7 @@ def permitted(
     It also answers for what is denied inside of the body, as it always did.
     """
     try:
-        return body(enforced(guard.check(call)))
+        return body(raise_if_denied(guard.check(call)))
     except PolicyDeniedError as error:
         if on_deny is None:
             raise
@@ -77,7 +77,7 @@ async def apermitted(
 ) -> T:
     """As `permitted`, without blocking the event loop."""
     try:
-        return await body(enforced(await guard.acheck(call)))
+        return await body(raise_if_denied(await guard.acheck(call)))
     except PolicyDeniedError as error:
         if on_deny is None:
             raise

@@ -1,0 +1,1 @@
+"""The async client: the source of the sync one, which scripts/unasync makes of it."""

@@ -1,0 +1,94 @@
+"""The gateway about itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from meshguard._async.base import ClientBase
+from meshguard._wire.body import parse_object
+from meshguard._wire.requests import ApiCall
+from meshguard._wire.responses import read_as, typed
+from meshguard.exceptions import MeshGuardError
+from meshguard.types import Health
+
+if TYPE_CHECKING:
+    from meshguard_api import AuthenticatedClient
+
+
+class System(ClientBase):
+    """The methods about the gateway itself, and the generated client."""
+
+    async def health(self) -> Health:
+        """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
+
+        Returns:
+            `status`, `version`, `mode` and more. The status is `healthy` or `unhealthy`.
+
+        Example:
+            ```python
+            health = await client.health()
+            print(health["status"], health.get("mode"))
+            ```
+        """
+        return await self._transport.send(
+            ApiCall("health", "GET", "/health", _read_health, credential=None, retryable=False)
+        )
+
+    async def is_healthy(self) -> bool:
+        """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
+
+        Returns:
+            True if it says so itself, False in every other case.
+
+        Example:
+            ```python
+            if await client.is_healthy():
+                print("Gateway is up!")
+            ```
+        """
+        try:
+            health = await self.health()
+        except MeshGuardError:
+            return False
+        return health["status"] == "healthy"
+
+    @property
+    def api(self) -> AuthenticatedClient:
+        """The generated client, as the agent, for every operation of the contract as it is on the wire.
+
+        It uses this client's connections, tokens, trace id and timeout, shows no token in its repr, does not
+        repeat calls, and raises `httpx`'s errors. Import what it needs from `meshguard_api`.
+
+        Example:
+            ```python
+            from meshguard_api.api.decisions import evaluate
+            from meshguard_api.models import EvaluateRequest
+
+            answer = await evaluate.asyncio(client=client.api, body=EvaluateRequest(action="read:contacts"))
+            print(answer)
+            ```
+        """
+        return self._transport.generated("agent")
+
+    @property
+    def admin_api(self) -> AuthenticatedClient:
+        """The generated client, as the administrator; see `api`.
+
+        Example:
+            ```python
+            from meshguard_api.api.audit import verify_audit_log
+
+            print(await verify_audit_log.asyncio(client=client.admin_api))
+            ```
+        """
+        return self._transport.generated("admin")
+
+
+def _read_health(response: httpx.Response) -> Health:
+    """Read the health of a gateway; an unhealthy one returns 503 and the same fields."""
+    body = parse_object(response) or {}
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "status" in body:
+        return typed(Health, response, body)
+    return read_as(Health)(response)

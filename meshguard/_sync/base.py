@@ -1,0 +1,114 @@
+# Made from meshguard/_async/base.py by scripts/unasync; edit that file.
+"""The settings of a client, and how its methods send."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from meshguard.config import secret
+from meshguard.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshguard._sync.transport import SyncTransport
+    from meshguard._wire.requests import ApiCall, Page
+
+T = TypeVar("T")
+
+
+class ClientBase:
+    """The settings, which can be read, and changed for the requests that follow."""
+
+    _transport: SyncTransport
+
+    @property
+    def gateway_url(self) -> str:
+        """The gateway's URL, without a trailing slash."""
+        return self._transport.config.gateway_url
+
+    @gateway_url.setter
+    def gateway_url(self, value: str) -> None:
+        self._set(gateway_url=value)
+
+    @property
+    def agent_token(self) -> str | None:
+        """The agent's token; hidden in its repr."""
+        return self._transport.config.agent_token
+
+    @agent_token.setter
+    def agent_token(self, value: str | None) -> None:
+        self._set(agent_token=secret(value))
+
+    @property
+    def admin_token(self) -> str | None:
+        """The administrator's token; hidden in its repr."""
+        return self._transport.config.admin_token
+
+    @admin_token.setter
+    def admin_token(self, value: str | None) -> None:
+        self._set(admin_token=secret(value))
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that one call may take, all its attempts together."""
+        return self._transport.config.timeout
+
+    @timeout.setter
+    def timeout(self, value: float) -> None:
+        self._set(timeout=value)
+
+    @property
+    def trace_id(self) -> str:
+        """Ties this client's requests together in the gateway's responses and audit entries."""
+        return self._transport.config.trace_id
+
+    @trace_id.setter
+    def trace_id(self, value: str) -> None:
+        self._set(trace_id=value)
+
+    def with_options(self, *, agent_token: str | None = None, trace_id: str | None = None) -> Self:
+        """Return a client for another agent or another trace, over the same connections.
+
+        It takes microseconds, so one can be made for each request. Closing the original client closes the
+        connections.
+
+        Args:
+            agent_token: The agent to act as; defaults to this client's.
+            trace_id: 1 to 128 visible ASCII characters; defaults to this client's.
+
+        Returns:
+            A client with all other settings of this one, as they are now.
+
+        Example:
+            ```python
+            run = client.with_options(trace_id="run-17")
+            print(run.trace_id)
+            ```
+        """
+        if agent_token == "":
+            raise ConfigurationError("agent_token is empty. Pass a token, or omit it.")
+        old = self._transport.config
+        config = replace(
+            old, agent_token=secret(agent_token) or old.agent_token, trace_id=trace_id or old.trace_id
+        )
+        client = copy.copy(self)
+        client._transport = self._transport.with_config(config)  # noqa: SLF001 - of the same class
+        return client
+
+    def _set(self, **changes: Any) -> None:
+        self._transport.config = replace(self._transport.config, **changes)
+
+    def _items(self, call: ApiCall[Page[T]] | None) -> Iterator[T]:
+        while call:
+            page = self._transport.send(call)
+            for item in page.items:
+                yield item
+            call = page.next
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_transport"):
+            return f"{type(self).__name__}(<rejected settings>)"
+        return f"{type(self).__name__}(gateway_url={self.gateway_url!r}, trace_id={self.trace_id!r})"

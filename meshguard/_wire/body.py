@@ -1,0 +1,67 @@
+"""The JSON body of a response, and whether it has the expected types."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints, is_typeddict
+
+from meshguard.config import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import httpx
+
+
+def parse_object(response: httpx.Response) -> dict[str, Any] | None:
+    """Return the body if it is a JSON object; a token in it is hidden in its repr."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    return body | {"token": Secret(token)} if isinstance(token := body.get("token"), str) else body
+
+
+def string(value: Any) -> str | None:
+    """Return a value if it is a string."""
+    return value if isinstance(value, str) else None
+
+
+def find_mismatch(expected: Any, value: Any, path: str = "") -> str | None:
+    """Describe where a JSON value differs from a type: a `TypedDict`, or what those consist of."""
+    if expected is Any:
+        return None
+    if get_origin(expected) is UnionType:
+        mismatches = [find_mismatch(choice, value, path) for choice in get_args(expected)]
+        return mismatches[0] if all(mismatches) else None
+    if get_origin(expected) is list and isinstance(value, list):
+        item = get_args(expected)[0]
+        return _first(find_mismatch(item, member, f"{path}/{at}") for at, member in enumerate(value))
+    if is_typeddict(expected) and isinstance(value, dict):
+        return _find_field_mismatch(expected, value, path)
+    plain = (int, float) if expected is float else get_origin(expected) or expected
+    fits = (
+        not is_typeddict(expected) and isinstance(value, plain) and isinstance(value, bool) == (plain is bool)
+    )
+    return None if fits else f"{path or '/'} is not of type {getattr(expected, '__name__', expected)}"
+
+
+def _find_field_mismatch(expected: Any, value: Mapping[str, Any], path: str) -> str | None:
+    if missing := expected.__required_keys__ - value.keys():
+        return f"{path}/{min(missing)} is missing"
+    return _first(
+        find_mismatch(field, value[name], f"{path}/{name}")
+        for name, field in _fields(expected).items()
+        if name in value
+    )
+
+
+def _first(mismatches: Iterable[str | None]) -> str | None:
+    return next(filter(None, mismatches), None)
+
+
+_fields = cache(get_type_hints)

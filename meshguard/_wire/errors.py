@@ -1,0 +1,184 @@
+"""From a status, or from a failure to send, to the error that is raised."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from meshguard._wire.body import find_mismatch, parse_object, string
+from meshguard.exceptions import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    GatewayError,
+    GatewayUnavailableError,
+    InvalidRequestError,
+    InvalidResponseError,
+    MeshGuardError,
+    NotFoundError,
+    PolicyDeniedError,
+    RateLimitError,
+)
+from meshguard.types import ErrorDetail, PolicyDecision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DECISION_HEADER = "X-MeshGuard-Decision"
+TRACE_HEADER = "X-MeshGuard-Trace-ID"
+
+_LAST_STATUS = 599
+_ERRORS: dict[int, type[MeshGuardError]] = {
+    401: AuthenticationError,
+    404: NotFoundError,
+    409: ConflictError,
+}
+
+
+def error_for(
+    response: httpx.Response, action: str | None = None, resource: str | None = None
+) -> MeshGuardError:
+    """Return the error for a response that is not a success, or that the gateway marked as denied.
+
+    Args:
+        response: The response, read to its end.
+        action: The action that the call was about, if it was about one.
+        resource: The resource, if one was sent.
+    """
+    body = parse_object(response) or {}
+    status = response.status_code
+    if _is_denial(response, body):
+        decision = _denial(response, body, action, resource)
+        return denied(decision, status_code=status, code=string(body.get("error")))
+    if status < httpx.codes.BAD_REQUEST or status > _LAST_STATUS:
+        return invalid_response(response, "that status does not answer this request")
+    message = string(body.get("message")) or f"The gateway rejected the request with status {status}."
+    about: dict[str, Any] = {
+        "status_code": status,
+        "trace_id": trace_id_of(response, body),
+        "code": string(body.get("error")),
+    }
+    match status:
+        case httpx.codes.BAD_REQUEST | httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            return InvalidRequestError(message, details=_details(body), **about)
+        case httpx.codes.TOO_MANY_REQUESTS:
+            return RateLimitError(message, retry_after=retry_after(response, body), **about)
+        case _ if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            return GatewayError(message, **about)
+    return _ERRORS.get(status, MeshGuardError)(message, **about)
+
+
+def invalid_response(response: httpx.Response, cause: str) -> InvalidResponseError:
+    """Return the error for a response that no gateway sends."""
+    return InvalidResponseError(
+        f"The response (status {response.status_code}) is not a gateway's: {cause}. "
+        "Check gateway_url, and what is between this program and the gateway.",
+        status_code=response.status_code,
+        trace_id=trace_id_of(response),
+    )
+
+
+def denied(
+    decision: PolicyDecision, *, status_code: int | None = None, code: str | None = None
+) -> PolicyDeniedError:
+    """Return the error for a decision that denies."""
+    return PolicyDeniedError(
+        decision.action,
+        decision.policy,
+        decision.rule,
+        decision.reason,
+        resource=decision.resource,
+        decision=decision,
+        status_code=status_code,
+        trace_id=decision.trace_id,
+        code=code,
+    )
+
+
+def trace_id_of(response: httpx.Response, body: Mapping[str, Any] | None = None) -> str | None:
+    """Return the trace ID of a response, or of its request."""
+    sent = response.request.headers.get(TRACE_HEADER)
+    return string((body or {}).get("traceId")) or response.headers.get(TRACE_HEADER) or sent
+
+
+def retry_after(
+    response: httpx.Response, body: Mapping[str, Any] | None = None, now: datetime | None = None
+) -> float | None:
+    """Return the seconds that a response asks to wait, in `Retry-After` (a number or a date) or its body."""
+    requested = response.headers.get("Retry-After") or (body or {}).get("retryAfter")
+    if isinstance(requested, bool) or not isinstance(requested, str | int | float):
+        return None
+    try:
+        seconds = float(requested)
+    except ValueError:
+        seconds = _seconds_until(str(requested), now or datetime.now(UTC))
+    except OverflowError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def map_exception(error: Exception) -> MeshGuardError:
+    """Return the error for a failure to send or receive, freed of the frames in which `h11` kept headers."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    if is_interruption(error):
+        return GatewayUnavailableError(f"The gateway can't be reached: {type(error).__name__}: {error}")
+    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        return InvalidRequestError("The request is not valid HTTP: check the method and the headers.")
+    if type(error) is RuntimeError:
+        return ConfigurationError(f"The HTTP client can't be used: {error}")
+    return InvalidResponseError(
+        f"The response is not a gateway's ({type(error).__name__}). "
+        "Check gateway_url, and what is between this program and the gateway."
+    )
+
+
+def is_interruption(error: Exception) -> bool:
+    """Whether a failure says that the gateway is unreachable, slow or gone."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return str(error).startswith(("Server disconnected", "peer closed connection"))
+    return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.ProxyError | OSError)
+
+
+def _is_denial(response: httpx.Response, body: Mapping[str, Any]) -> bool:
+    stated = response.headers.get(DECISION_HEADER)
+    if stated is not None or response.status_code != httpx.codes.FORBIDDEN:
+        return stated not in {None, "allow"}
+    explained = isinstance(body.get("message", body.get("reason")), str)
+    named = any(isinstance(body.get(name), str) for name in ("action", "policy", "rule"))
+    return explained and (body.get("error") == "forbidden" or named)
+
+
+def _denial(
+    response: httpx.Response, body: Mapping[str, Any], action: str | None, resource: str | None
+) -> PolicyDecision:
+    return PolicyDecision(
+        allowed=False,
+        action=action or string(body.get("action")) or "unknown",
+        decision="deny",
+        policy=string(body.get("policy")) or response.headers.get("X-MeshGuard-Policy"),
+        rule=string(body.get("rule")),
+        reason=string(body.get("message")) or string(body.get("reason")),
+        trace_id=trace_id_of(response, body),
+        resource=resource or string(body.get("resource")),
+        audit_id=string(body.get("auditId")),
+    )
+
+
+def _details(body: Mapping[str, Any]) -> list[ErrorDetail]:
+    details = body.get("details")
+    return (
+        [item for item in details if not find_mismatch(ErrorDetail, item)]
+        if isinstance(details, list)
+        else []
+    )
+
+
+def _seconds_until(date: str, now: datetime) -> float:
+    try:
+        then = parsedate_to_datetime(date)
+        return max(0.0, (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return float("nan")
