@@ -101,6 +101,8 @@ def sync_detailed(
 ) -> Response[Agent | Error | InvalidRequestError | RateLimitError]:
     """One agent
 
+     A revoked agent is returned too, with `status` `revoked`.
+
     Args:
         agent_id (str):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -136,6 +138,8 @@ def sync(
 ) -> Agent | Error | InvalidRequestError | RateLimitError | None:
     """One agent
 
+     A revoked agent is returned too, with `status` `revoked`.
+
     Args:
         agent_id (str):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -165,6 +169,8 @@ async def asyncio_detailed(
     x_request_id: str | Unset = UNSET,
 ) -> Response[Agent | Error | InvalidRequestError | RateLimitError]:
     """One agent
+
+     A revoked agent is returned too, with `status` `revoked`.
 
     Args:
         agent_id (str):
@@ -198,6 +204,8 @@ async def asyncio(
     x_request_id: str | Unset = UNSET,
 ) -> Agent | Error | InvalidRequestError | RateLimitError | None:
     """One agent
+
+     A revoked agent is returned too, with `status` `revoked`.
 
     Args:
         agent_id (str):

@@ -107,6 +107,8 @@ def sync_detailed(
 ) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
     """Decisions of a period, counted
 
+     Counts decisions of agents; changes by administrators are not included.
+
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -142,6 +144,8 @@ def sync(
 ) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
     """Decisions of a period, counted
 
+     Counts decisions of agents; changes by administrators are not included.
+
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -171,6 +175,8 @@ async def asyncio_detailed(
     x_request_id: str | Unset = UNSET,
 ) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
     """Decisions of a period, counted
+
+     Counts decisions of agents; changes by administrators are not included.
 
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
@@ -204,6 +210,8 @@ async def asyncio(
     x_request_id: str | Unset = UNSET,
 ) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
     """Decisions of a period, counted
+
+     Counts decisions of agents; changes by administrators are not included.
 
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.

@@ -101,6 +101,8 @@ def sync_detailed(
 ) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
     """One policy
 
+     The active policy, whether it was applied through the API or read from a file.
+
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -136,6 +138,8 @@ def sync(
 ) -> Error | InvalidRequestError | Policy | RateLimitError | None:
     """One policy
 
+     The active policy, whether it was applied through the API or read from a file.
+
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -165,6 +169,8 @@ async def asyncio_detailed(
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
     """One policy
+
+     The active policy, whether it was applied through the API or read from a file.
 
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -198,6 +204,8 @@ async def asyncio(
     x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | Policy | RateLimitError | None:
     """One policy
+
+     The active policy, whether it was applied through the API or read from a file.
 
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.

@@ -91,6 +91,8 @@ def sync_detailed(
 ) -> Response[Error | InvalidRequestError | PolicyList | RateLimitError]:
     """All policies in force, by name
 
+     Policies applied through the API and policies from files; a file wins where both have a name.
+
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -123,6 +125,8 @@ def sync(
 ) -> Error | InvalidRequestError | PolicyList | RateLimitError | None:
     """All policies in force, by name
 
+     Policies applied through the API and policies from files; a file wins where both have a name.
+
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -149,6 +153,8 @@ async def asyncio_detailed(
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | PolicyList | RateLimitError]:
     """All policies in force, by name
+
+     Policies applied through the API and policies from files; a file wins where both have a name.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -179,6 +185,8 @@ async def asyncio(
     x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | PolicyList | RateLimitError | None:
     """All policies in force, by name
+
+     Policies applied through the API and policies from files; a file wins where both have a name.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.

@@ -75,6 +75,8 @@ def sync_detailed(
 ) -> Response[Error | GatewayInfo | InvalidRequestError]:
     """Name, version and mode of the gateway
 
+     Needs no credential.
+
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -107,6 +109,8 @@ def sync(
 ) -> Error | GatewayInfo | InvalidRequestError | None:
     """Name, version and mode of the gateway
 
+     Needs no credential.
+
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -133,6 +137,8 @@ async def asyncio_detailed(
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | GatewayInfo | InvalidRequestError]:
     """Name, version and mode of the gateway
+
+     Needs no credential.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -163,6 +169,8 @@ async def asyncio(
     x_request_id: str | Unset = UNSET,
 ) -> Error | GatewayInfo | InvalidRequestError | None:
     """Name, version and mode of the gateway
+
+     Needs no credential.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.

@@ -73,6 +73,8 @@ def sync_detailed(
 ) -> Response[Any | Error | InvalidRequestError]:
     """This document, byte for byte
 
+     The contract that this version of the gateway implements. Needs no credential.
+
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -105,6 +107,8 @@ def sync(
 ) -> Any | Error | InvalidRequestError | None:
     """This document, byte for byte
 
+     The contract that this version of the gateway implements. Needs no credential.
+
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -131,6 +135,8 @@ async def asyncio_detailed(
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Error | InvalidRequestError]:
     """This document, byte for byte
+
+     The contract that this version of the gateway implements. Needs no credential.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -161,6 +167,8 @@ async def asyncio(
     x_request_id: str | Unset = UNSET,
 ) -> Any | Error | InvalidRequestError | None:
     """This document, byte for byte
+
+     The contract that this version of the gateway implements. Needs no credential.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
