@@ -15,8 +15,6 @@ import httpx
 from meshguard.exceptions import ConfigurationError
 from meshguard.types import OnUnavailable
 
-DEFAULT_GATEWAY_URL = "https://dashboard.meshguard.app"
-
 _TOKEN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _TRACE_ID = re.compile(r"[!-~]{1,128}")
 
@@ -63,7 +61,7 @@ class Config:
             ConfigurationError: A setting can't be used.
         """
         return cls(
-            gateway_url=gateway_url or os.environ.get("MESHGUARD_GATEWAY_URL") or DEFAULT_GATEWAY_URL,
+            gateway_url=gateway_url or os.environ.get("MESHGUARD_GATEWAY_URL") or _no_url(),
             agent_token=secret(agent_token or os.environ.get("MESHGUARD_AGENT_TOKEN")),
             admin_token=secret(admin_token or os.environ.get("MESHGUARD_ADMIN_TOKEN")),
             timeout=timeout,
@@ -91,6 +89,13 @@ class Config:
             raise ConfigurationError("max_retries must be a whole number, 0 or more.")
         if self.on_unavailable not in get_args(OnUnavailable):
             raise ConfigurationError('on_unavailable must be "raise", "deny" or "allow".')
+
+
+def _no_url() -> str:
+    raise ConfigurationError(
+        "No gateway URL. Pass gateway_url, or set MESHGUARD_GATEWAY_URL, such as http://127.0.0.1:3100. "
+        "`meshguard serve --dev` runs a gateway."
+    )
 
 
 def secret(token: str | None) -> Secret | None:

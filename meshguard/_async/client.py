@@ -34,7 +34,8 @@ class AsyncMeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
 
     Every method that sends may raise these errors; its own docstring lists the others:
 
-    - `AuthenticationError`: the token is missing, wrong, expired or replaced, or the agent is revoked.
+    - `AuthenticationError`: the token is missing (nothing is sent then), wrong, expired or replaced, or the
+      agent is revoked.
     - `InvalidRequestError`: an argument can't be sent, or the gateway rejects it; `details` names each error.
     - `RateLimitError`: too many requests; `retry_after` is the time to wait.
     - `GatewayUnavailableError`: the gateway can't be reached, or did not respond in time.
@@ -44,8 +45,8 @@ class AsyncMeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
     - `MeshGuardError`: the base class of all of them, and any other rejection.
 
     Args:
-        gateway_url: The gateway's URL; defaults to `MESHGUARD_GATEWAY_URL`, then
-            `https://dashboard.meshguard.app`.
+        gateway_url: The gateway's URL; defaults to `MESHGUARD_GATEWAY_URL`. There is no other default, so
+            that no token is sent to a gateway that was not named.
         agent_token: The agent's token, for decisions and the proxy; defaults to `MESHGUARD_AGENT_TOKEN`.
         admin_token: The administrator's token, for `agents`, `policies` and `audit`; defaults to
             `MESHGUARD_ADMIN_TOKEN`.

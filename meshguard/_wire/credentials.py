@@ -32,13 +32,17 @@ class TokenAuth(httpx.Auth):
         warned: The hosts for which a warning was logged; shared by the copies of a client.
 
     Raises:
-        AuthenticationError: There is no admin token.
+        AuthenticationError: There is no such token.
     """
 
     def __init__(self, config: Config, credential: Credential | None, warned: set[str]) -> None:
         if credential == "admin" and not config.admin_token:
             raise AuthenticationError(
                 "This call needs an admin token. Pass admin_token, or set MESHGUARD_ADMIN_TOKEN."
+            )
+        if credential == "agent" and not config.agent_token:
+            raise AuthenticationError(
+                "This call needs an agent token. Pass agent_token, or set MESHGUARD_AGENT_TOKEN."
             )
         self._config = config
         self._credential = credential
@@ -48,16 +52,16 @@ class TokenAuth(httpx.Auth):
         """Identify the request."""
         config = self._config
         request.headers[TRACE_HEADER] = config.trace_id
-        if self._credential == "agent" and config.agent_token:
+        if self._credential == "agent":
             request.headers["Authorization"] = f"Bearer {config.agent_token}"
-        elif self._credential == "admin" and config.admin_token:
-            request.headers["X-Admin-Token"] = config.admin_token
+        elif self._credential == "admin":
+            request.headers["X-Admin-Token"] = str(config.admin_token)
         if self._credential and config.exposes_tokens:
             self._warn(request.url.host)
         yield request
 
     def _warn(self, host: str) -> None:
-        if host not in self._warned and (self._config.agent_token or self._config.admin_token):
+        if host not in self._warned:
             self._warned.add(host)
             _log.warning(
                 "The token goes to %s unencrypted: use https://, or set require_tls to reject such URLs.",

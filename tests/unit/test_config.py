@@ -1,25 +1,60 @@
 """Settings: arguments, environment, defaults, and what is refused."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from meshguard import AsyncMeshGuardClient, ConfigurationError, MeshGuardClient
+from meshguard import AsyncMeshGuardClient, AuthenticationError, ConfigurationError, MeshGuardClient
 
 from .conftest import ADMIN_TOKEN, AGENT_TOKEN, Gateway
 
+URL = "http://gateway.test"
 CLIENTS = pytest.mark.parametrize("client_class", [MeshGuardClient, AsyncMeshGuardClient])
 
 
 @CLIENTS
 def test_without_anything_there_are_defaults(client_class: Any) -> None:
-    client = client_class()
-    assert client.gateway_url == "https://dashboard.meshguard.app"
+    client = client_class(URL)
     assert (client.agent_token, client.admin_token, client.timeout) == (None, None, 30.0)
     assert uuid.UUID(client.trace_id)
-    assert client.trace_id != client_class().trace_id
+    assert client.trace_id != client_class(URL).trace_id
+
+
+@CLIENTS
+def test_without_a_url_nothing_is_sent_anywhere(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in (None, ""):
+        with pytest.raises(ConfigurationError, match="set MESHGUARD_GATEWAY_URL"):
+            client_class(url, "agent")
+    monkeypatch.setenv("MESHGUARD_GATEWAY_URL", "")
+    with pytest.raises(ConfigurationError, match="set MESHGUARD_GATEWAY_URL"):
+        client_class(agent_token="agent")
+
+
+@pytest.mark.parametrize("credential", ["agent", "admin"])
+def test_without_a_token_nothing_is_sent(gateway: Gateway, credential: str) -> None:
+    calls: dict[str, list[Callable[[MeshGuardClient], Any]]] = {
+        "agent": [
+            lambda client: client.check("read:a"),
+            lambda client: client.check_many(["read:a"]),
+            lambda client: client.enforce("read:a", context={"b": 1}),
+            lambda client: client.get("/a", "read:a"),
+            lambda client: client.api,
+        ],
+        "admin": [
+            lambda client: client.list_agents(),
+            lambda client: client.apply_policy({"name": "a", "rules": []}),
+            lambda client: client.get_audit_log(),
+            lambda client: client.admin_api,
+        ],
+    }
+    with MeshGuardClient(gateway.url) as client:
+        for call in calls[credential]:
+            with pytest.raises(AuthenticationError, match=f"set MESHGUARD_{credential.upper()}_TOKEN"):
+                call(client)
+    assert gateway.received == []
 
 
 @CLIENTS
@@ -44,10 +79,9 @@ def test_an_argument_beats_the_environment(client_class: Any, monkeypatch: pytes
 
 @CLIENTS
 def test_an_empty_value_counts_as_unset(client_class: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GATEWAY_URL", "AGENT_TOKEN", "ADMIN_TOKEN"):
+    for name in ("AGENT_TOKEN", "ADMIN_TOKEN"):
         monkeypatch.setenv(f"MESHGUARD_{name}", "")
-    client = client_class("", "", "", trace_id="")
-    assert client.gateway_url == "https://dashboard.meshguard.app"
+    client = client_class(URL, "", "", trace_id="")
     assert (client.agent_token, client.admin_token) == (None, None)
 
 
@@ -98,9 +132,9 @@ def test_a_setting_that_cannot_be_used_is_refused(client_class: Any, setting: di
 
 def test_each_client_takes_its_own_kind_of_http_client() -> None:
     with pytest.raises(ConfigurationError, match=r"httpx\.Client"):
-        MeshGuardClient(http_client=httpx.AsyncClient())  # type: ignore[arg-type]
+        MeshGuardClient(URL, http_client=httpx.AsyncClient())  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=r"httpx\.AsyncClient"):
-        AsyncMeshGuardClient(http_client=httpx.Client())  # type: ignore[arg-type]
+        AsyncMeshGuardClient(URL, http_client=httpx.Client())  # type: ignore[arg-type]
 
 
 def test_a_setting_can_be_changed_and_is_checked_again(gateway: Gateway) -> None:

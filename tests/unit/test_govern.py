@@ -112,7 +112,7 @@ def test_the_async_client_governs_blocks_and_async_functions(gateway: Gateway) -
 
 
 def test_the_async_client_refuses_what_is_sync() -> None:
-    client = AsyncMeshGuardClient()
+    client = AsyncMeshGuardClient("http://gateway.test")
     with pytest.raises(TypeError, match="MeshGuardClient"):
         client.govern("read:a")(len)
     with pytest.raises(TypeError, match="async with"), client.govern("read:a"):
