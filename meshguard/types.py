@@ -7,6 +7,58 @@ from typing import Any, Literal, NotRequired, Required, TypedDict
 from httpx import Auth, Timeout
 
 OnUnavailable = Literal["raise", "deny", "allow"]
+TrustTier = Literal["unverified", "verified", "trusted", "privileged", "untrusted"]
+AgentStatus = Literal["active", "revoked"]
+Verdict = Literal["allow", "deny"]
+EntryKind = Literal["decision", "admin"]
+Period = Literal["24h", "7d", "30d"]
+
+
+class ExplainedTest(TypedDict):
+    """One test of a condition and what came of it; `value` is `true`, `false` or `error`."""
+
+    test: str
+    value: str
+    saw: NotRequired[object]
+    error: NotRequired[str]
+    parts: NotRequired["list[ExplainedTest]"]
+
+
+class ExplainedRule(TypedDict):
+    """One rule whose action matched."""
+
+    rule: str
+    effect: str
+    matched: bool
+    decided: bool
+    because: str
+    conditions: NotRequired[ExplainedTest]
+
+
+class ExplainedPolicy(TypedDict):
+    """One policy that was considered."""
+
+    policy: str
+    applies: bool
+    because: str
+    defaultEffect: str
+    rules: list[ExplainedRule]
+
+
+class DecidingRule(TypedDict):
+    """The rule that decided."""
+
+    policy: str
+    rule: str
+
+
+class Explanation(TypedDict):
+    """How a decision was made; `change` is the one change that would reverse it."""
+
+    summary: str
+    policies: list[ExplainedPolicy]
+    decidedBy: NotRequired[DecidingRule]
+    change: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +97,7 @@ class PolicyDecision:
     audit_id: str | None = None
     would_deny: bool = False
     degraded: bool = False
-    explanation: Mapping[str, Any] | None = field(default=None, hash=False)
+    explanation: Explanation | None = field(default=None, hash=False)
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -72,7 +124,7 @@ class Agent:
     trust_tier: str
     tags: list[str] = field(default_factory=list, hash=False)
     org_id: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict, hash=False)
+    metadata: dict[str, object] = field(default_factory=dict, hash=False)
     status: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -83,7 +135,7 @@ class CheckRequest(TypedDict, total=False):
 
     action: Required[str]
     resource: str | None
-    context: Mapping[str, Any] | None
+    context: Mapping[str, object] | None
     explain: bool
 
 
@@ -100,52 +152,78 @@ class AgentFields(TypedDict):
     id: str
     name: str
     trustTier: str
-    tags: NotRequired[list[str] | None]
+    tags: list[str]
+    metadata: dict[str, object]
+    status: str
+    createdAt: str
+    updatedAt: str
     orgId: NotRequired[str | None]
-    metadata: NotRequired[dict[str, Any] | None]
-    status: NotRequired[str | None]
-    createdAt: NotRequired[str | None]
-    updatedAt: NotRequired[str | None]
 
 
 class CreatedAgent(TypedDict):
-    """The new agent and its token, which the gateway shows this once."""
+    """The new agent and its token, which the gateway shows only once."""
 
     id: str
+    name: str
+    trustTier: str
+    tags: list[str]
+    metadata: dict[str, object]
+    status: str
+    createdAt: str
+    updatedAt: str
     token: str
-    name: NotRequired[str]
-    trustTier: NotRequired[str]
-    tags: NotRequired[list[str] | None]
-    metadata: NotRequired[dict[str, Any] | None]
+    expiresAt: str
     orgId: NotRequired[str | None]
-    status: NotRequired[str | None]
-    createdAt: NotRequired[str | None]
-    updatedAt: NotRequired[str | None]
-    expiresAt: NotRequired[str | None]
 
 
 class IssuedToken(TypedDict):
-    """An agent's new token, which the gateway shows this once."""
+    """An agent's new token, which the gateway shows only once."""
 
     id: str
     token: str
-    expiresAt: NotRequired[str | None]
+    expiresAt: str
+
+
+class Rule(TypedDict):
+    """One rule of a policy; the language is described in docs/policies.md."""
+
+    effect: str
+    actions: list[str]
+    name: NotRequired[str | None]
+    description: NotRequired[str | None]
+    conditions: NotRequired[dict[str, object] | None]
+    reason: NotRequired[str | None]
+
+
+class AppliesTo(TypedDict, total=False):
+    """The agents that a policy applies to."""
+
+    trustTiers: list[str]
+    tags: list[str]
+    agentIds: list[str]
+
+
+class Delegation(TypedDict, total=False):
+    """How far an agent may delegate."""
+
+    maxDepth: int
+    permissionCeiling: list[str]
 
 
 class Policy(TypedDict):
     """Rules under a name; the language is described in docs/policies.md."""
 
     name: str
-    rules: list[dict[str, Any]]
+    rules: list[Rule]
     version: NotRequired[str | None]
     description: NotRequired[str | None]
-    appliesTo: NotRequired[dict[str, Any] | None]
+    appliesTo: NotRequired[AppliesTo | None]
     defaultEffect: NotRequired[str | None]
-    delegation: NotRequired[dict[str, Any] | None]
+    delegation: NotRequired[Delegation | None]
 
 
 class PolicyValidation(TypedDict):
-    """The faults of a policy: `errors` keep it from being applied, `warnings` don't."""
+    """What is wrong with a policy: `errors` keep it from being applied, `warnings` don't."""
 
     valid: bool
     errors: list[ErrorDetail]
@@ -153,14 +231,20 @@ class PolicyValidation(TypedDict):
 
 
 class AuditEntry(TypedDict):
-    """One line of the gateway's memory: a decision, or a change made by an administrator."""
+    """One line of the audit log: a decision, or a change by an administrator."""
 
+    id: str
     timestamp: str
+    traceId: str
+    kind: str
     action: str
     decision: str
-    id: NotRequired[str]
-    traceId: NotRequired[str | None]
-    kind: NotRequired[str | None]
+    reason: str
+    latencyMs: float
+    stream: str
+    sequence: int
+    prevHash: str
+    hash: str
     agentId: NotRequired[str | None]
     agentName: NotRequired[str | None]
     trustTier: NotRequired[str | None]
@@ -168,17 +252,11 @@ class AuditEntry(TypedDict):
     wouldDeny: NotRequired[bool | None]
     policy: NotRequired[str | None]
     rule: NotRequired[str | None]
-    reason: NotRequired[str | None]
     method: NotRequired[str | None]
     path: NotRequired[str | None]
     status: NotRequired[int | None]
-    latencyMs: NotRequired[float | None]
-    context: NotRequired[dict[str, Any] | None]
-    changes: NotRequired[dict[str, Any] | None]
-    stream: NotRequired[str | None]
-    sequence: NotRequired[int | None]
-    prevHash: NotRequired[str | None]
-    hash: NotRequired[str | None]
+    context: NotRequired[dict[str, object] | None]
+    changes: NotRequired[dict[str, object] | None]
 
 
 class ActionCount(TypedDict):
@@ -216,7 +294,7 @@ class Health(TypedDict):
     mode: NotRequired[str | None]
     timestamp: NotRequired[str | None]
     uptime: NotRequired[float | None]
-    checks: NotRequired[dict[str, Any] | None]
+    checks: NotRequired[dict[str, object] | None]
 
 
 class ProxyOptions(TypedDict, total=False):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshguard._async.base import ClientBase
 from meshguard._wire.requests import ApiCall, Page, filter_text, query, timestamp, whole_number
 from meshguard._wire.responses import read_as, read_page, typed
-from meshguard.types import AuditEntry, AuditStats
+from meshguard.types import AuditEntry, AuditStats, EntryKind, Period, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,13 +23,13 @@ class Audit(ClientBase):
     async def get_audit_log(
         self,
         limit: int = 50,
-        decision: str | None = None,
+        decision: Verdict | None = None,
         *,
         agent: str | None = None,
         action: str | None = None,
         trace_id: str | None = None,
         policy: str | None = None,
-        kind: str | None = None,
+        kind: EntryKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[AuditEntry]:
@@ -74,13 +74,13 @@ class Audit(ClientBase):
 
     def iter_audit_log(
         self,
-        decision: str | None = None,
+        decision: Verdict | None = None,
         *,
         agent: str | None = None,
         action: str | None = None,
         trace_id: str | None = None,
         policy: str | None = None,
-        kind: str | None = None,
+        kind: EntryKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         page_size: int = 1000,
@@ -123,7 +123,7 @@ class Audit(ClientBase):
         )
         return self._items(_list_entries(filters))
 
-    async def audit_stats(self, period: str = "24h") -> AuditStats:
+    async def audit_stats(self, period: Period = "24h") -> AuditStats:
         """Count the decisions of a period. Operation `get_audit_stats`.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from meshguard._async.base import ClientBase
 from meshguard._wire import decisions
@@ -22,7 +22,7 @@ class Decisions(ClientBase):
         action: str,
         resource: str | None = None,
         *,
-        context: Mapping[str, Any] | None = None,
+        context: Mapping[str, object] | None = None,
         explain: bool = False,
     ) -> PolicyDecision:
         """Ask whether an action is allowed.
@@ -84,7 +84,7 @@ class Decisions(ClientBase):
         return [decision for batch in batches for decision in await self._transport.send(batch)]
 
     async def enforce(
-        self, action: str, resource: str | None = None, *, context: Mapping[str, Any] | None = None
+        self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> PolicyDecision:
         """Go on only if an action is allowed.
 
@@ -115,7 +115,7 @@ class Decisions(ClientBase):
         return decisions.raise_if_denied(await self.check(action, resource, context=context))
 
     def govern(
-        self, action: str, resource: str | None = None, *, context: Mapping[str, Any] | None = None
+        self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> AsyncGoverned[Self]:
         """Run a block, or a function, only if an action is allowed.
 

@@ -57,7 +57,9 @@ class Policies(ClientBase):
         path = f"/admin/policies/{segment('name', name)}"
         return await self._transport.send(ApiCall("get_policy", "GET", path, read_as(Policy)))
 
-    async def apply_policy(self, policy: Mapping[str, Any] | str, name: str | None = None) -> Policy:
+    async def apply_policy(
+        self, policy: Mapping[str, object] | Policy | str, name: str | None = None
+    ) -> Policy:
         """Put a policy in force, in place of the one of its name. Operation `apply_policy`.
 
         Args:
@@ -83,7 +85,7 @@ class Policies(ClientBase):
         call = ApiCall("apply_policy", "PUT", path, read_as(Policy), _body(policy))
         return await self._transport.send(call)
 
-    async def validate_policy(self, policy: Mapping[str, Any] | str) -> PolicyValidation:
+    async def validate_policy(self, policy: Mapping[str, object] | Policy | str) -> PolicyValidation:
         """Find the faults of a policy without applying it. Operation `validate_policy`.
 
         Args:
@@ -128,7 +130,7 @@ class Policies(ClientBase):
         await self._transport.send(ApiCall("delete_policy", "DELETE", path, read_nothing, retryable=False))
 
 
-def _name_of(policy: Mapping[str, Any] | str) -> str:
+def _name_of(policy: Mapping[str, object] | Policy | str) -> str:
     if isinstance(policy, Mapping):
         name = policy.get("name")
     else:
@@ -139,7 +141,7 @@ def _name_of(policy: Mapping[str, Any] | str) -> str:
     return text("name", name)
 
 
-def _body(policy: Mapping[str, Any] | str) -> dict[str, Any]:
+def _body(policy: Mapping[str, object] | Policy | str) -> dict[str, Any]:
     if isinstance(policy, str):
         yaml = text_block("policy", policy)
         return {"content": yaml.encode(), "headers": {"Content-Type": "application/yaml"}}

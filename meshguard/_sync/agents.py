@@ -10,7 +10,7 @@ from meshguard._sync.base import ClientBase
 from meshguard._wire.requests import ApiCall, Page, filter_text, mapping, query, segment, text, texts
 from meshguard._wire.responses import read_as, read_nothing, read_object, read_page, typed
 from meshguard.exceptions import InvalidRequestError
-from meshguard.types import Agent, AgentFields, CreatedAgent, IssuedToken
+from meshguard.types import Agent, AgentFields, AgentStatus, CreatedAgent, IssuedToken, TrustTier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,11 @@ class Agents(ClientBase):
     """The methods that administer agents."""
 
     def list_agents(
-        self, *, status: str | None = None, trust_tier: str | None = None, tag: str | None = None
+        self,
+        *,
+        status: AgentStatus | None = None,
+        trust_tier: TrustTier | None = None,
+        tag: str | None = None,
     ) -> list[Agent]:
         """List the agents, oldest first; all pages of them. Operation `list_agents`.
 
@@ -76,9 +80,9 @@ class Agents(ClientBase):
     def create_agent(
         self,
         name: str,
-        trust_tier: str = "verified",
+        trust_tier: TrustTier = "verified",
         tags: Sequence[str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> CreatedAgent:
         """Create an agent and its first token. Operation `create_agent`.
 
@@ -112,9 +116,9 @@ class Agents(ClientBase):
         agent_id: str,
         *,
         name: str | None = None,
-        trust_tier: str | None = None,
+        trust_tier: TrustTier | None = None,
         tags: Sequence[str] | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> Agent:
         """Change an agent; what is not given stays. Operation `update_agent`.
 
@@ -203,7 +207,7 @@ def _fields(
     name: str | None,
     trust_tier: str | None,
     tags: Sequence[str] | None,
-    metadata: Mapping[str, Any] | None,
+    metadata: Mapping[str, object] | None,
 ) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     if name is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshguard._sync.base import ClientBase
 from meshguard._wire.requests import ApiCall, Page, filter_text, query, timestamp, whole_number
 from meshguard._wire.responses import read_as, read_page, typed
-from meshguard.types import AuditEntry, AuditStats
+from meshguard.types import AuditEntry, AuditStats, EntryKind, Period, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +24,13 @@ class Audit(ClientBase):
     def get_audit_log(
         self,
         limit: int = 50,
-        decision: str | None = None,
+        decision: Verdict | None = None,
         *,
         agent: str | None = None,
         action: str | None = None,
         trace_id: str | None = None,
         policy: str | None = None,
-        kind: str | None = None,
+        kind: EntryKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[AuditEntry]:
@@ -75,13 +75,13 @@ class Audit(ClientBase):
 
     def iter_audit_log(
         self,
-        decision: str | None = None,
+        decision: Verdict | None = None,
         *,
         agent: str | None = None,
         action: str | None = None,
         trace_id: str | None = None,
         policy: str | None = None,
-        kind: str | None = None,
+        kind: EntryKind | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         page_size: int = 1000,
@@ -124,7 +124,7 @@ class Audit(ClientBase):
         )
         return self._items(_list_entries(filters))
 
-    def audit_stats(self, period: str = "24h") -> AuditStats:
+    def audit_stats(self, period: Period = "24h") -> AuditStats:
         """Count the decisions of a period. Operation `get_audit_stats`.
 
         Args:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from meshguard._sync.base import ClientBase
 from meshguard._wire import decisions
@@ -23,7 +23,7 @@ class Decisions(ClientBase):
         action: str,
         resource: str | None = None,
         *,
-        context: Mapping[str, Any] | None = None,
+        context: Mapping[str, object] | None = None,
         explain: bool = False,
     ) -> PolicyDecision:
         """Ask whether an action is allowed.
@@ -85,7 +85,7 @@ class Decisions(ClientBase):
         return [decision for batch in batches for decision in self._transport.send(batch)]
 
     def enforce(
-        self, action: str, resource: str | None = None, *, context: Mapping[str, Any] | None = None
+        self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> PolicyDecision:
         """Go on only if an action is allowed.
 
@@ -116,7 +116,7 @@ class Decisions(ClientBase):
         return decisions.raise_if_denied(self.check(action, resource, context=context))
 
     def govern(
-        self, action: str, resource: str | None = None, *, context: Mapping[str, Any] | None = None
+        self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> Governed[Self]:
         """Run a block, or a function, only if an action is allowed.
 

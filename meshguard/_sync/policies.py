@@ -58,7 +58,7 @@ class Policies(ClientBase):
         path = f"/admin/policies/{segment('name', name)}"
         return self._transport.send(ApiCall("get_policy", "GET", path, read_as(Policy)))
 
-    def apply_policy(self, policy: Mapping[str, Any] | str, name: str | None = None) -> Policy:
+    def apply_policy(self, policy: Mapping[str, object] | Policy | str, name: str | None = None) -> Policy:
         """Put a policy in force, in place of the one of its name. Operation `apply_policy`.
 
         Args:
@@ -84,7 +84,7 @@ class Policies(ClientBase):
         call = ApiCall("apply_policy", "PUT", path, read_as(Policy), _body(policy))
         return self._transport.send(call)
 
-    def validate_policy(self, policy: Mapping[str, Any] | str) -> PolicyValidation:
+    def validate_policy(self, policy: Mapping[str, object] | Policy | str) -> PolicyValidation:
         """Find the faults of a policy without applying it. Operation `validate_policy`.
 
         Args:
@@ -129,7 +129,7 @@ class Policies(ClientBase):
         self._transport.send(ApiCall("delete_policy", "DELETE", path, read_nothing, retryable=False))
 
 
-def _name_of(policy: Mapping[str, Any] | str) -> str:
+def _name_of(policy: Mapping[str, object] | Policy | str) -> str:
     if isinstance(policy, Mapping):
         name = policy.get("name")
     else:
@@ -140,7 +140,7 @@ def _name_of(policy: Mapping[str, Any] | str) -> str:
     return text("name", name)
 
 
-def _body(policy: Mapping[str, Any] | str) -> dict[str, Any]:
+def _body(policy: Mapping[str, object] | Policy | str) -> dict[str, Any]:
     if isinstance(policy, str):
         yaml = text_block("policy", policy)
         return {"content": yaml.encode(), "headers": {"Content-Type": "application/yaml"}}

@@ -8,6 +8,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from meshguard.config import Secret
+from meshguard.types import AgentFields, AuditEntry, CreatedAgent, IssuedToken, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +34,7 @@ def string(value: Any) -> str | None:
 
 def find_mismatch(expected: Any, value: Any, path: str = "") -> str | None:
     """Describe where a JSON value differs from a type: a `TypedDict`, or what those consist of."""
-    if expected is Any:
+    if expected is object:
         return None
     if get_origin(expected) is UnionType:
         mismatches = [find_mismatch(choice, value, path) for choice in get_args(expected)]
@@ -51,7 +52,7 @@ def find_mismatch(expected: Any, value: Any, path: str = "") -> str | None:
 
 
 def _find_field_mismatch(expected: Any, value: Mapping[str, Any], path: str) -> str | None:
-    if missing := expected.__required_keys__ - value.keys():
+    if missing := _NEEDED.get(expected, expected.__required_keys__) - value.keys():
         return f"{path}/{min(missing)} is missing"
     return _first(
         find_mismatch(field, value[name], f"{path}/{name}")
@@ -64,4 +65,12 @@ def _first(mismatches: Iterable[str | None]) -> str | None:
     return next(filter(None, mismatches), None)
 
 
+# Gateways that are older than the contract omit some of what it requires; these fields are indispensable.
+_NEEDED: dict[Any, frozenset[str]] = {
+    AgentFields: frozenset({"id", "name", "trustTier"}),
+    AuditEntry: frozenset({"timestamp", "action", "decision"}),
+    CreatedAgent: frozenset({"id", "token"}),
+    IssuedToken: frozenset({"id", "token"}),
+    Rule: frozenset(),
+}
 _fields = cache(get_type_hints)

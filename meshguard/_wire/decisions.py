@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from meshguard._wire.body import parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
@@ -19,7 +19,7 @@ from meshguard.exceptions import (
     MeshGuardError,
     PolicyDeniedError,
 )
-from meshguard.types import CheckRequest, OnUnavailable, PolicyDecision
+from meshguard.types import CheckRequest, Explanation, OnUnavailable, PolicyDecision
 
 if TYPE_CHECKING:
     import httpx
@@ -165,8 +165,12 @@ def _decision(
         question.resource,
         string(body.get("auditId")),
         body.get("wouldDeny") is True,
-        explanation=explanation if isinstance(explanation := body.get("explanation"), dict) else None,
+        explanation=_explanation(body.get("explanation")),
     )
+
+
+def _explanation(value: Any) -> Explanation | None:
+    return cast("Explanation", value) if isinstance(value, dict) else None
 
 
 def _decide_unavailable(

@@ -151,7 +151,7 @@ def stats(
 ) -> None:
     """Count the decisions of a period."""
     with _gateway() as client:
-        found = client.audit_stats(period)
+        found = client.audit_stats(period.value)
     if as_json:
         typer.echo(json.dumps(found))
         return

@@ -22,6 +22,8 @@ from meshguard.client import MeshGuardClient
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from meshguard.types import TrustTier
+
 __all__ = ["RunningGateway", "running_gateway"]
 
 _PATIENCE = 30.0  # seconds for the gateway to start
@@ -44,7 +46,7 @@ class RunningGateway:
         return MeshGuardClient(self.url, admin_token=self.admin_token, trust_env=False)
 
     def agent(
-        self, name: str = "agent", *, trust_tier: str = "verified", tags: Iterable[str] = ()
+        self, name: str = "agent", *, trust_tier: TrustTier = "verified", tags: Iterable[str] = ()
     ) -> MeshGuardClient:
         """A client for a new agent; close it, or use it in a `with`.
 

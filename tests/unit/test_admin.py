@@ -30,7 +30,7 @@ AGENT = {
 }
 POLICY = {"name": "readers", "rules": [{"effect": "allow", "actions": ["read:*"]}]}
 NAIVE = datetime(2026, 11, 22)  # noqa: DTZ001
-ENTRY = {"timestamp": "2026-11-22T09:30:00.000Z", "action": "read:a", "decision": "allow"}
+ENTRY: Any = {"timestamp": "2026-11-22T09:30:00.000Z", "action": "read:a", "decision": "allow"}
 
 WITH_ID: list[Callable[[MeshGuardClient, Any], Any]] = [
     MeshGuardClient.get_agent,

@@ -21,6 +21,8 @@ from meshguard import (
     PolicyDeniedError,
 )
 
+from meshguard.types import Explanation
+
 from .conftest import AGENT_TOKEN, Answer, Gateway
 
 ALLOW = {
@@ -110,7 +112,8 @@ def test_what_a_header_cannot_carry_is_asked_in_a_body(
 
 def test_an_explanation_comes_when_asked_for(gateway: Gateway, client: MeshGuardClient) -> None:
     gateway.answers({**ALLOW, "explanation": {"summary": "s", "policies": []}})
-    assert client.check("read:contacts", explain=True).explanation == {"summary": "s", "policies": []}
+    explanation: Any = client.check("read:contacts", explain=True).explanation
+    assert explanation == {"summary": "s", "policies": []}
     assert gateway.received[0].json == {"action": "read:contacts", "explain": True}
 
 
@@ -400,7 +403,10 @@ def test_a_denial_is_not_turned_round_by_on_unavailable(gateway: Gateway) -> Non
 
 
 def test_a_decision_cannot_be_changed_and_can_be_pickled_and_hashed() -> None:
-    decision = PolicyDecision(True, "a", "allow", "p", "r", "why", "t", explanation={"a": 1})
+    explained: Explanation = {"summary": "s", "policies": []}
+    decision = PolicyDecision(True, "a", "allow", "p", "r", "why", "t", explanation=explained)
+        True, "a", "allow", "p", "r", "why", "t", explanation={"summary": "s", "policies": []}
+    )
     with pytest.raises(AttributeError):
         decision.allowed = False  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(decision)) == decision

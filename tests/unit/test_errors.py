@@ -136,7 +136,7 @@ def test_an_invalid_request_lists_its_faults(gateway: Gateway, client: MeshGuard
         Answer({"error": "invalid_request", "message": "m", "details": [*details, "odd", {"path": 1}]}, 400)
     )
     with pytest.raises(InvalidRequestError) as caught:
-        client.create_agent("a", trust_tier="vip")
+        client.create_agent("a", trust_tier="vip")  # type: ignore[arg-type]
     assert caught.value.details == details
 
 
