@@ -20,7 +20,6 @@ from meshguard import (
     PolicyDecision,
     PolicyDeniedError,
 )
-
 from meshguard.types import Explanation
 
 from .conftest import AGENT_TOKEN, Answer, Gateway
@@ -405,8 +404,6 @@ def test_a_denial_is_not_turned_round_by_on_unavailable(gateway: Gateway) -> Non
 def test_a_decision_cannot_be_changed_and_can_be_pickled_and_hashed() -> None:
     explained: Explanation = {"summary": "s", "policies": []}
     decision = PolicyDecision(True, "a", "allow", "p", "r", "why", "t", explanation=explained)
-        True, "a", "allow", "p", "r", "why", "t", explanation={"summary": "s", "policies": []}
-    )
     with pytest.raises(AttributeError):
         decision.allowed = False  # type: ignore[misc]
     assert pickle.loads(pickle.dumps(decision)) == decision
