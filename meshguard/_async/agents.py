@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshguard._async.base import ClientBase
+from meshguard._wire.pending import awaited
 from meshguard._wire.requests import ApiCall, Page, filter_text, mapping, query, segment, text, texts
 from meshguard._wire.responses import read_as, read_nothing, read_object, read_page, typed
 from meshguard.exceptions import InvalidRequestError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 class Agents(ClientBase):
     """The methods that administer agents."""
 
+    @awaited  # sync:
     async def list_agents(
         self,
         *,
@@ -53,6 +55,7 @@ class Agents(ClientBase):
         }
         return [agent async for agent in self._items(_list_agents(filters))]
 
+    @awaited  # sync:
     async def get_agent(self, agent_id: str) -> Agent:
         """Fetch one agent. Operation `get_agent`.
 
@@ -76,6 +79,7 @@ class Agents(ClientBase):
         call = ApiCall("get_agent", "GET", f"/admin/agents/{segment('agent_id', agent_id)}", _read_agent)
         return await self._transport.send(call)
 
+    @awaited  # sync:
     async def create_agent(
         self,
         name: str,
@@ -110,6 +114,7 @@ class Agents(ClientBase):
         )
         return await self._transport.send(call)
 
+    @awaited  # sync:
     async def update_agent(
         self,
         agent_id: str,
@@ -151,6 +156,7 @@ class Agents(ClientBase):
         path = f"/admin/agents/{segment('agent_id', agent_id)}"
         return await self._transport.send(ApiCall("update_agent", "PATCH", path, _read_agent, {"json": body}))
 
+    @awaited  # sync:
     async def issue_token(self, agent_id: str) -> IssuedToken:
         """Replace an agent's token; the earlier ones stop working at once. Operation `issue_token`.
 
@@ -175,6 +181,7 @@ class Agents(ClientBase):
         call = ApiCall("issue_token", "POST", path, read_as(IssuedToken), retryable=False)
         return await self._transport.send(call)
 
+    @awaited  # sync:
     async def revoke_agent(self, agent_id: str) -> None:
         """Revoke an agent, at once and for good; to revoke it again is no error. Operation `revoke_agent`.
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshguard._async.base import ClientBase
+from meshguard._wire.pending import awaited
 from meshguard._wire.requests import ApiCall, Page, filter_text, query, timestamp, whole_number
 from meshguard._wire.responses import read_as, read_page, typed
 from meshguard.types import AuditEntry, AuditStats, EntryKind, Period, Verdict
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 class Audit(ClientBase):
     """The methods that read the audit log."""
 
+    @awaited  # sync:
     async def get_audit_log(
         self,
         limit: int = 50,
@@ -123,6 +125,7 @@ class Audit(ClientBase):
         )
         return self._items(_list_entries(filters))
 
+    @awaited  # sync:
     async def audit_stats(self, period: Period = "24h") -> AuditStats:
         """Count the decisions of a period. Operation `get_audit_stats`.
 

@@ -12,8 +12,9 @@ from meshguard._async.decisions import Decisions
 from meshguard._async.policies import Policies
 from meshguard._async.proxy import Proxy
 from meshguard._async.system import System
-from meshguard._async.transport import AsyncTransport, new_http_client
-from meshguard.config import Config, secret
+from meshguard._async.transport import AsyncTransport
+from meshguard._wire.pending import mark_methods
+from meshguard.config import DEFAULT_MAX_RESPONSE_BYTES, Config, secret
 from meshguard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class AsyncMeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
         require_tls: Reject a `gateway_url` with `http://`, unless its host is this machine (`localhost`, or a
             loopback address). Otherwise the first token that is sent so is logged as a warning.
         trust_env: Read proxy and CA settings (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`,
-            `SSL_CERT_FILE`, `SSL_CERT_DIR`) from the environment. Ignored when `http_client` is given.
+            `SSL_CERT_FILE`, `SSL_CERT_DIR`) from the environment. A gateway on this machine is never reached
+            through a proxy. Ignored when `http_client` is given.
+        max_response_bytes: The largest response body that is read, before and after decompression; a larger
+            one raises `InvalidResponseError`. `stream` has no such limit.
 
     Example:
         ```python
@@ -90,6 +94,7 @@ class AsyncMeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
         on_unavailable: OnUnavailable = "raise",
         require_tls: bool = False,
         trust_env: bool = True,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
@@ -101,14 +106,12 @@ class AsyncMeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
             max_retries=max_retries,
             on_unavailable=on_unavailable,
             require_tls=require_tls,
+            max_response_bytes=max_response_bytes,
         )
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise ConfigurationError("http_client must be an httpx.AsyncClient.")
-        self._transport = AsyncTransport(
-            config,
-            http_client or new_http_client(config, trust_env=trust_env),
-            owned=http_client is None,
-        )
+        mark_methods()  # sync:
+        self._transport = AsyncTransport(config, http_client, trust_env=trust_env)
 
     async def aclose(self) -> None:
         """Close the connections, unless `http_client` brought them; later calls raise.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from meshguard._async.base import ClientBase
 from meshguard._wire import decisions
+from meshguard._wire.pending import awaited, decides
 from meshguard.governed import AsyncGoverned
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 class Decisions(ClientBase):
     """The methods that ask for decisions."""
 
+    @decides  # sync:
     async def check(
         self,
         action: str,
@@ -58,6 +60,7 @@ class Decisions(ClientBase):
         )
         return await self._transport.send(call)
 
+    @decides  # sync:
     async def check_many(self, requests: Iterable[str | CheckRequest]) -> list[PolicyDecision]:
         """Ask for many decisions at once.
 
@@ -83,6 +86,7 @@ class Decisions(ClientBase):
         batches = decisions.check_many(requests, on_unavailable=self._transport.config.on_unavailable)
         return [decision for batch in batches for decision in await self._transport.send(batch)]
 
+    @awaited  # sync:
     async def enforce(
         self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> PolicyDecision:
@@ -142,7 +146,8 @@ class Decisions(ClientBase):
             from meshguard import PolicyDeniedError
 
             @client.govern("write:email")
-            async def send_email(to: str) -> str:
+            @awaited  # sync:
+        async def send_email(to: str) -> str:
                 return f"sent to {to}"
 
             try:

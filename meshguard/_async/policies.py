@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from meshguard._async.base import ClientBase
+from meshguard._wire.pending import awaited
 from meshguard._wire.requests import ApiCall, mapping, segment, text, text_block
 from meshguard._wire.responses import read_as, read_items, read_nothing, typed
 from meshguard.exceptions import InvalidRequestError
@@ -19,6 +20,7 @@ _YAML_NAME = re.compile(r"^name:[ \t]+([\"']?)(?P<name>[A-Za-z0-9._-]{1,128})\1[
 class Policies(ClientBase):
     """The methods that administer policies."""
 
+    @awaited  # sync:
     async def list_policies(self) -> list[Policy]:
         """List the policies in force, by name. Operation `list_policies`.
 
@@ -34,6 +36,7 @@ class Policies(ClientBase):
         read = partial(read_items, name="policies", read_item=partial(typed, Policy))
         return await self._transport.send(ApiCall("list_policies", "GET", "/admin/policies", read))
 
+    @awaited  # sync:
     async def get_policy(self, name: str) -> Policy:
         """Fetch one policy. Operation `get_policy`.
 
@@ -57,6 +60,7 @@ class Policies(ClientBase):
         path = f"/admin/policies/{segment('name', name)}"
         return await self._transport.send(ApiCall("get_policy", "GET", path, read_as(Policy)))
 
+    @awaited  # sync:
     async def apply_policy(
         self, policy: Mapping[str, object] | Policy | str, name: str | None = None
     ) -> Policy:
@@ -85,6 +89,7 @@ class Policies(ClientBase):
         call = ApiCall("apply_policy", "PUT", path, read_as(Policy), _body(policy))
         return await self._transport.send(call)
 
+    @awaited  # sync:
     async def validate_policy(self, policy: Mapping[str, object] | Policy | str) -> PolicyValidation:
         """Find the faults of a policy without applying it. Operation `validate_policy`.
 
@@ -108,6 +113,7 @@ class Policies(ClientBase):
         call = ApiCall("validate_policy", "POST", path, read_as(PolicyValidation), _body(policy))
         return await self._transport.send(call)
 
+    @awaited  # sync:
     async def delete_policy(self, name: str) -> None:
         """Take a policy out of force. Operation `delete_policy`.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from meshguard._async.base import ClientBase
 from meshguard._wire import proxy
+from meshguard._wire.pending import awaited
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class Proxy(ClientBase):
     """The methods that send requests to the upstream."""
 
+    @awaited  # sync:
     async def request(
         self,
         method: str,
@@ -69,6 +71,7 @@ class Proxy(ClientBase):
         )
         return await self._transport.send(call)
 
+    @awaited  # sync:
     async def get(
         self,
         path: str,
@@ -110,6 +113,7 @@ class Proxy(ClientBase):
             "GET", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited  # sync:
     async def post(
         self,
         path: str,
@@ -152,6 +156,7 @@ class Proxy(ClientBase):
             "POST", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited  # sync:
     async def put(
         self,
         path: str,
@@ -194,6 +199,7 @@ class Proxy(ClientBase):
             "PUT", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited  # sync:
     async def patch(
         self,
         path: str,
@@ -236,6 +242,7 @@ class Proxy(ClientBase):
             "PATCH", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited  # sync:
     async def delete(
         self,
         path: str,

@@ -8,6 +8,7 @@ import httpx
 
 from meshguard._async.base import ClientBase
 from meshguard._wire.body import parse_object
+from meshguard._wire.pending import awaited, decides
 from meshguard._wire.requests import ApiCall
 from meshguard._wire.responses import read_as, typed
 from meshguard.exceptions import MeshGuardError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 class System(ClientBase):
     """The methods about the gateway itself, and the generated client."""
 
+    @awaited  # sync:
     async def health(self) -> Health:
         """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
 
@@ -33,9 +35,10 @@ class System(ClientBase):
             ```
         """
         return await self._transport.send(
-            ApiCall("health", "GET", "/health", _read_health, credential=None, retryable=False)
+            ApiCall("health", "GET", "/health", _read_health, credential=None, retryable=False, is_small=True)
         )
 
+    @decides  # sync:
     async def is_healthy(self) -> bool:
         """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
 

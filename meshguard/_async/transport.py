@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import time
 from asyncio import sleep  # sync: from time import sleep
 from functools import lru_cache
@@ -12,8 +13,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
-from meshguard._wire.credentials import USER_AGENT, TokenAuth
-from meshguard._wire.errors import map_exception
+from meshguard import __version__
+from meshguard._async.intake import read_body
+from meshguard._async.low_level import AsyncSharedConnections
+from meshguard._wire.connections import Connections, is_proxied
+from meshguard._wire.credentials import TokenAuth
+from meshguard._wire.errors import detach_error, map_exception
+from meshguard._wire.intake import ENCODINGS, SMALL, detach
 from meshguard._wire.retry import retry_delay
 from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGuardError, UpstreamError
 from meshguard.telemetry import Observation, observe
@@ -26,30 +32,37 @@ if TYPE_CHECKING:
     from meshguard._wire.requests import ApiCall, Credential
     from meshguard.config import Config
 
+_log = logging.getLogger("meshguard")
+
 T = TypeVar("T")
 Outcome = httpx.Response | Exception
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
+USER_AGENT = f"meshguard-python/{__version__}"
+_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": ENCODINGS,
+    "Connection": "keep-alive",
+    "User-Agent": USER_AGENT,
+}
+FAILURES = (
+    MeshGuardError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    RuntimeError,
+    ValueError,
+    OSError,
+)
 _url = lru_cache(maxsize=128)(httpx.URL)
 
 
-def new_http_client(config: Config, *, trust_env: bool) -> httpx.AsyncClient:
-    """Return the `httpx` client that is used when the caller brings none; it keeps no cookies."""
-    return httpx.AsyncClient(
-        trust_env=trust_env,
-        timeout=config.timeout,
-        headers={"User-Agent": USER_AGENT},
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-    )
-
-
 class AsyncTransport:
-    """Sends calls over one `httpx` client.
+    """Sends calls over the connections of one client and its copies.
 
     Args:
         config: The client's settings.
-        http_client: The connections.
-        owned: Whether they are closed with this transport.
+        http_client: The caller's own `httpx` client; it stays the caller's to close.
+        trust_env: Whether to read proxies and certificates from the environment.
         clock: Seconds of a clock that is never set.
         wait: Waits for a number of seconds.
     """
@@ -57,37 +70,65 @@ class AsyncTransport:
     def __init__(
         self,
         config: Config,
-        http_client: httpx.AsyncClient,
+        http_client: httpx.AsyncClient | None = None,
         *,
-        owned: bool,
+        trust_env: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Awaitable[None]] = sleep,  # sync: wait: Callable[[float], None] = sleep,
     ) -> None:
         self.config = config
-        self._http = http_client
-        self._owned = owned
-        # A request of our own client needs none of the merging of settings that takes `httpx` longest.
-        self._headers = dict(http_client.headers) if owned else None
+        self._connections = Connections(http_client, _maker(config.timeout, trust_env))
+        self._owns_connections = http_client is None
+        self._trust_env = trust_env
         self._clock = clock
         self._wait = wait
         self._closed = False
         self._warned: set[str] = set()
+        self.http_client()  # raises for unusable settings of the environment
+
+    def http_client(self) -> httpx.AsyncClient:
+        """Return the `httpx` client for the next request."""
+        return self._connections.client(direct=self.config.is_loopback)
 
     def with_config(self, config: Config) -> Self:
         """Return a transport with other settings that shares the connections, and does not close them."""
         twin = copy.copy(self)
-        twin.config, twin._owned = config, False  # noqa: SLF001 - of the same class
+        twin.config, twin._owns_connections = config, False  # noqa: SLF001 - of the same class
         return twin
 
     @property
     def has_own_http_client(self) -> bool:
         """Whether the `httpx` client was made here, and so can be made again."""
-        return self._headers is not None
+        return self._connections.given is None
 
     @property
     def trusts_env(self) -> bool:
         """Whether the `httpx` client reads proxies and certificates from the environment."""
-        return self._http.trust_env
+        given = self._connections.given
+        return self._trust_env if given is None else given.trust_env
+
+    def check_exposure(self) -> None:
+        """Warn once for each host if the token can be read on the way.
+
+        Raises:
+            ConfigurationError: It can, and `require_tls` is set.
+        """
+        config, given = self.config, self._connections.given
+        if not config.exposes_tokens:
+            if given is None or not config.is_plain or not is_proxied(given, _url(config.gateway_url)):
+                return
+            if config.require_tls:
+                raise ConfigurationError(
+                    "http_client sends requests for this machine to a proxy, without encryption. "
+                    "Create it with trust_env=False, or do not set require_tls."
+                )
+        host = _url(config.gateway_url).host
+        if host not in self._warned:
+            self._warned.add(host)
+            _log.warning(
+                "The token goes to %s unencrypted: use https://, or set require_tls to reject such URLs.",
+                host,
+            )
 
     async def send(self, call: ApiCall[T]) -> T:
         """Send a call and read its response.
@@ -111,7 +152,7 @@ class AsyncTransport:
             try:
                 result = call.read(response)
             except UpstreamError:
-                await response.aread()
+                await self._read(call, response, self._clock() + self.config.timeout)
                 raise
             yield result
         except httpx.RequestError as error:
@@ -120,6 +161,7 @@ class AsyncTransport:
             raise map_exception(error) from error
         finally:
             await response.aclose()
+            detach(response)
 
     def generated(self, credential: Credential) -> AuthenticatedClient:
         """Return a generated client that sends over the same connections."""
@@ -133,60 +175,80 @@ class AsyncTransport:
             headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
             httpx_args={
-                "auth": TokenAuth(self.config, credential, self._warned),
-                "transport": _SharedConnections(self._http),
+                "auth": TokenAuth(self, credential),
+                "transport": AsyncSharedConnections(self),
+                "trust_env": False,
             },
         )
 
     async def aclose(self) -> None:
         """Close the connections, unless the caller brought them."""
         self._closed = True
-        if self._owned:
-            await self._http.aclose()
+        if self._owns_connections:
+            for http_client in self._connections.taken():
+                await http_client.aclose()
 
     async def _exchange(
         self, call: ApiCall[Any], observation: Observation, *, stream: bool = False
     ) -> httpx.Response:
-        auth = TokenAuth(self.config, call.credential, self._warned)
+        auth = TokenAuth(self, call.credential)
         deadline = self._clock() + self.config.timeout
         request = self._build(call)
         observation.sending(request)
-        for attempt in range(1, self.config.max_retries + 2):
+        attempt = 0
+        while True:
+            attempt += 1
             self._limit(request, call, deadline)
-            outcome = await self._attempt(call, request, auth, stream)
-            time_left = deadline - self._clock()
-            delay = retry_delay(call, outcome, attempt=attempt, time_left=time_left)
+            outcome = await self._attempt(call, request, auth, deadline, stream=stream)
+            delay = retry_delay(call, outcome, attempt=attempt, time_left=deadline - self._clock())
             if delay is None or attempt > self.config.max_retries:
                 break
             observation.repeating(outcome)
             await self._wait(delay)
         if isinstance(outcome, Exception):
-            raise map_exception(outcome) from outcome
+            error = map_exception(outcome)
+            raise error if error is outcome else _caused_by(outcome, error)
         observation.answered(outcome)
         return outcome
 
     async def _attempt(
-        self, call: ApiCall[Any], request: httpx.Request, auth: TokenAuth, stream: bool
+        self, call: ApiCall[Any], request: httpx.Request, auth: TokenAuth, deadline: float, *, stream: bool
     ) -> Outcome:
         try:
-            response = await self._http.send(request, auth=auth, stream=stream, follow_redirects=False)
-            if stream and not call.is_streamed(response):
-                await response.aread()
+            response = await self.http_client().send(request, auth=auth, stream=True, follow_redirects=False)
+            if not (stream and call.is_streamed(response)):
+                await self._read(call, response, deadline)
         except FAILURES as error:
             return error
+        except BaseException as error:  # noqa: BLE001 - an interruption
+            raise detach_error(error) from None
         return response
 
+    async def _read(self, call: ApiCall[Any], response: httpx.Response, deadline: float) -> None:
+        largest = self.config.max_response_bytes
+        limit = min(largest, SMALL) if call.is_small else largest
+        unlimited = "timeout" in call.options
+        await read_body(response, limit, lambda: not unlimited and self._clock() > deadline)
+
     def _build(self, call: ApiCall[Any]) -> httpx.Request:
-        if self._closed or self._http.is_closed:
+        if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
-        options = {"method": call.method, "url": _url(self.config.gateway_url + call.path), **call.options}
+        http_client = self.http_client()
+        options = {"method": call.method, **call.options}
+        headers = options.get("headers", {})
         try:
-            headers = options.get("headers", {})
-            if self._headers is None or not isinstance(headers, dict):
-                return self._http.build_request(**options)
-            return httpx.Request(**{**options, "headers": {**self._headers, **headers}})
+            options["url"] = _url(self.config.gateway_url + call.path)
+            if self.has_own_http_client and isinstance(headers, dict):
+                # Our own client has no settings to merge, which takes `httpx` longest.
+                request = httpx.Request(**{**options, "headers": {**_HEADERS, **headers}})
+            else:
+                request = http_client.build_request(**options)
+            if call.name != "request":
+                request.headers["Accept-Encoding"] = ENCODINGS
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             cause = type(error).__name__
+        else:
+            return request
         raise InvalidRequestError(f"The arguments can't be sent: {cause} while the request was built.")
 
     def _limit(self, request: httpx.Request, call: ApiCall[Any], deadline: float) -> None:
@@ -195,14 +257,25 @@ class AsyncTransport:
             request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
 
 
-class _SharedConnections(httpx.AsyncBaseTransport):
-    """Sends through an existing client, and so over its connections."""
+def _maker(timeout: float, trust_env: bool) -> Callable[[bool], httpx.AsyncClient]:
+    """Return what makes the `httpx` client; it keeps no transport alive."""
 
-    def __init__(self, http_client: httpx.AsyncClient) -> None:
-        self._http = http_client
+    def make(direct: bool) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            # With its own transport, `httpx` uses no proxy of the environment.
+            transport=httpx.AsyncHTTPTransport(trust_env=trust_env) if direct else None,
+            trust_env=trust_env,
+            timeout=timeout,
+            headers=_HEADERS,
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        )
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._http.send(request, auth=None, stream=True, follow_redirects=False)
+    return make
+
+
+def _caused_by(cause: Exception, error: MeshGuardError) -> MeshGuardError:
+    error.__cause__ = cause
+    return error
 
 
 def _is_about(error: httpx.RequestError, request: httpx.Request) -> bool:

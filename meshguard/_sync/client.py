@@ -13,8 +13,8 @@ from meshguard._sync.decisions import Decisions
 from meshguard._sync.policies import Policies
 from meshguard._sync.proxy import Proxy
 from meshguard._sync.system import System
-from meshguard._sync.transport import SyncTransport, new_http_client
-from meshguard.config import Config, secret
+from meshguard._sync.transport import SyncTransport
+from meshguard.config import DEFAULT_MAX_RESPONSE_BYTES, Config, secret
 from meshguard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ class MeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
         require_tls: Reject a `gateway_url` with `http://`, unless its host is this machine (`localhost`, or a
             loopback address). Otherwise the first token that is sent so is logged as a warning.
         trust_env: Read proxy and CA settings (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`,
-            `SSL_CERT_FILE`, `SSL_CERT_DIR`) from the environment. Ignored when `http_client` is given.
+            `SSL_CERT_FILE`, `SSL_CERT_DIR`) from the environment. A gateway on this machine is never reached
+            through a proxy. Ignored when `http_client` is given.
+        max_response_bytes: The largest response body that is read, before and after decompression; a larger
+            one raises `InvalidResponseError`. `stream` has no such limit.
 
     Example:
         ```python
@@ -91,6 +94,7 @@ class MeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
         on_unavailable: OnUnavailable = "raise",
         require_tls: bool = False,
         trust_env: bool = True,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
@@ -102,14 +106,11 @@ class MeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
             max_retries=max_retries,
             on_unavailable=on_unavailable,
             require_tls=require_tls,
+            max_response_bytes=max_response_bytes,
         )
         if http_client is not None and not isinstance(http_client, httpx.Client):
             raise ConfigurationError("http_client must be an httpx.Client.")
-        self._transport = SyncTransport(
-            config,
-            http_client or new_http_client(config, trust_env=trust_env),
-            owned=http_client is None,
-        )
+        self._transport = SyncTransport(config, http_client, trust_env=trust_env)
 
     def close(self) -> None:
         """Close the connections, unless `http_client` brought them; later calls raise.

@@ -34,7 +34,7 @@ class System(ClientBase):
             ```
         """
         return self._transport.send(
-            ApiCall("health", "GET", "/health", _read_health, credential=None, retryable=False)
+            ApiCall("health", "GET", "/health", _read_health, credential=None, retryable=False, is_small=True)
         )
 
     def is_healthy(self) -> bool:

@@ -1,15 +1,14 @@
-"""The headers that identify a request, added at the last moment, so that nothing shown earlier has them."""
+"""Identifies requests while they are sent, and matches responses to them."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
-from meshguard import __version__
-from meshguard._wire.errors import TRACE_HEADER
-from meshguard.exceptions import AuthenticationError
+from meshguard._wire.errors import REQUEST_ID_HEADER, TRACE_HEADER
+from meshguard.exceptions import AuthenticationError, InvalidResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,53 +16,75 @@ if TYPE_CHECKING:
     from meshguard._wire.requests import Credential
     from meshguard.config import Config
 
-_log = logging.getLogger("meshguard")
+_HEADERS = {"agent": "Authorization", "admin": "X-Admin-Token", None: ""}
 
-USER_AGENT = f"meshguard-python/{__version__}"
-IDENTITY_HEADERS = ("authorization", "x-admin-token")
+
+class Sender(Protocol):
+    """What a credential has to know of a transport."""
+
+    config: Config
+
+    def check_exposure(self) -> None:
+        """Check that a token may be sent, and warn if it can be read on the way."""
 
 
 class TokenAuth(httpx.Auth):
-    """Adds the trace ID and the token.
+    """Puts IDs and a token on a request while it is sent, and matches the response to it.
+
+    Each attempt has its own ID, so that a late response to an earlier one is not mistaken for its own.
 
     Args:
-        config: The client's settings.
+        sender: The transport.
         credential: Whose token is sent.
-        warned: The hosts for which a warning was logged; shared by the copies of a client.
 
     Raises:
         AuthenticationError: There is no such token.
     """
 
-    def __init__(self, config: Config, credential: Credential | None, warned: set[str]) -> None:
-        if credential == "admin" and not config.admin_token:
+    def __init__(self, sender: Sender, credential: Credential | None) -> None:
+        if credential and not getattr(sender.config, f"{credential}_token"):
             raise AuthenticationError(
-                "This call needs an admin token. Pass admin_token, or set MESHGUARD_ADMIN_TOKEN."
+                f"This call needs an {credential} token. Pass {credential}_token, or set "
+                f"MESHGUARD_{credential.upper()}_TOKEN."
             )
-        if credential == "agent" and not config.agent_token:
-            raise AuthenticationError(
-                "This call needs an agent token. Pass agent_token, or set MESHGUARD_AGENT_TOKEN."
-            )
-        self._config = config
+        self._sender = sender
         self._credential = credential
-        self._warned = warned
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Identify the request."""
-        config = self._config
-        request.headers[TRACE_HEADER] = config.trace_id
-        if self._credential == "agent":
-            request.headers["Authorization"] = f"Bearer {config.agent_token}"
-        elif self._credential == "admin":
-            request.headers["X-Admin-Token"] = str(config.admin_token)
-        if self._credential and config.exposes_tokens:
-            self._warn(request.url.host)
-        yield request
+        """Identify the request, then remove its token.
 
-    def _warn(self, host: str) -> None:
-        if host not in self._warned:
-            self._warned.add(host)
-            _log.warning(
-                "The token goes to %s unencrypted: use https://, or set require_tls to reject such URLs.",
-                host,
+        Raises:
+            InvalidResponseError: The response belongs to another request.
+            ConfigurationError: The token would be sent unencrypted, and `require_tls` is set.
+        """
+        config = self._sender.config
+        name, token = _HEADERS[self._credential], None
+        if self._credential:
+            token = getattr(config, f"{self._credential}_token")
+            self._sender.check_exposure()
+        request.headers[TRACE_HEADER] = config.trace_id
+        sent = request.headers[REQUEST_ID_HEADER] = os.urandom(16).hex()
+        if token:
+            if self._credential == "admin":
+                request.headers = _MaskedHeaders(request.headers)
+            request.headers[name] = f"Bearer {token}" if self._credential == "agent" else str(token)
+        try:
+            response = yield request
+        finally:
+            if token:
+                request.headers.pop(name, None)
+        if response.headers.get(REQUEST_ID_HEADER, sent) != sent:
+            raise InvalidResponseError(
+                f"The response (status {response.status_code}) belongs to another request: its X-Request-ID "
+                "differs. Have proxies in front of the gateway pass X-Request-ID unchanged.",
+                status_code=response.status_code,
             )
+
+
+class _MaskedHeaders(httpx.Headers):
+    """Headers whose repr hides the admin token, as `httpx` hides `Authorization`."""
+
+    def __repr__(self) -> str:
+        shown = httpx.Headers(self)
+        shown["X-Admin-Token"] = "[secure]"
+        return repr(shown)

@@ -67,6 +67,7 @@ def check(
         credential="agent",
         recover=partial(_decide_unavailable, on_unavailable, question),
         action=question.action,
+        is_small=not explain,
     )
 
 

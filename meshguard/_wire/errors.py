@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DECISION_HEADER = "X-MeshGuard-Decision"
+REQUEST_ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "X-MeshGuard-Trace-ID"
+
+Failure = TypeVar("Failure", bound=BaseException)
 
 _LAST_STATUS = 599
 _ERRORS: dict[int, type[MeshGuardError]] = {
@@ -121,8 +124,10 @@ def retry_after(
 
 
 def map_exception(error: Exception) -> MeshGuardError:
-    """Return the error for a failure to send or receive, freed of the frames in which `h11` kept headers."""
-    error.__traceback__ = error.__cause__ = error.__context__ = None
+    """Return the error for a failure to send or receive, detached from its request."""
+    detach_error(error)
+    if isinstance(error, MeshGuardError):
+        return error
     if is_interruption(error):
         return GatewayUnavailableError(f"The gateway can't be reached: {type(error).__name__}: {error}")
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
@@ -133,6 +138,14 @@ def map_exception(error: Exception) -> MeshGuardError:
         f"The response is not a gateway's ({type(error).__name__}). "
         "Check gateway_url, and what is between this program and the gateway."
     )
+
+
+def detach_error(error: Failure) -> Failure:
+    """Return an error without its request, and without the frames in which `h11` held the headers."""
+    error.__cause__ = error.__context__ = None
+    if isinstance(error, httpx.RequestError):
+        error.request = cast("Any", None)
+    return error.with_traceback(None)
 
 
 def is_interruption(error: Exception) -> bool:

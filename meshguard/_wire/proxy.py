@@ -9,7 +9,6 @@ from urllib.parse import unquote
 
 import httpx
 
-from meshguard._wire.credentials import IDENTITY_HEADERS
 from meshguard._wire.errors import DECISION_HEADER, error_for, trace_id_of
 from meshguard._wire.requests import ApiCall, fits_header, is_sendable, text
 from meshguard.exceptions import InvalidRequestError, UpstreamError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 _ABSOLUTE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _METHOD = re.compile(r"[A-Za-z]+")
+_OUR_HEADERS = frozenset({"authorization", "x-admin-token", "x-request-id"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -89,7 +89,7 @@ def _callers_headers(options: ProxyOptions) -> Iterator[tuple[bytes, bytes]]:
         raise InvalidRequestError("headers must be a mapping or pairs of ASCII text.") from None
     for name, value in headers.raw:
         lower = name.lower().decode("ascii", "replace")
-        if lower not in IDENTITY_HEADERS and not lower.startswith("x-meshguard-"):
+        if lower not in _OUR_HEADERS and not lower.startswith("x-meshguard-"):
             yield name, value
 
 
@@ -105,8 +105,6 @@ def _question_headers(action: str, resource: str | None) -> Iterator[tuple[bytes
 
 
 def _read_upstream(action: str, raise_for_status: bool, response: httpx.Response) -> httpx.Response:
-    for name in IDENTITY_HEADERS:
-        response.request.headers.pop(name, None)
     if _is_from_gateway(response):
         raise error_for(response, action)
     if raise_for_status and response.status_code >= httpx.codes.BAD_REQUEST:

@@ -44,6 +44,7 @@ class ApiCall(Generic[T]):
         recover: Returns a result in place of an error, or raises the error.
         is_streamed: Whether the body of a streamed response is left to the caller.
         action: The action to decide, where the call is about one.
+        is_small: Whether the response is one object of a few fields.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ApiCall(Generic[T]):
     recover: Callable[[MeshGuardError], T] = _reraise
     is_streamed: Callable[[httpx.Response], bool] = _never
     action: str | None = None
+    is_small: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,9 +84,7 @@ def config(**changes: Any) -> Config:
 def send_sync(call: Call, script: Script, clock: Clock, **settings: Any) -> Any:
     with httpx.Client(transport=httpx.MockTransport(script)) as http_client:
         client = MeshGuardClient("http://gateway.test", http_client=http_client)
-        client._transport = SyncTransport(
-            config(**settings), http_client, owned=False, clock=clock, wait=clock.sleep
-        )
+        client._transport = SyncTransport(config(**settings), http_client, clock=clock, wait=clock.sleep)
         return call(client)
 
 
@@ -95,7 +93,7 @@ def send_async(call: Call, script: Script, clock: Clock, **settings: Any) -> Any
         async with httpx.AsyncClient(transport=httpx.MockTransport(script)) as http_client:
             client = AsyncMeshGuardClient("http://gateway.test", http_client=http_client)
             client._transport = AsyncTransport(
-                config(**settings), http_client, owned=False, clock=clock, wait=clock.asleep
+                config(**settings), http_client, clock=clock, wait=clock.asleep
             )
             return await call(client)
 

@@ -1,0 +1,33 @@
+"""Reads the whole body of a response, up to a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshguard._wire.intake import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+
+async def read_body(response: httpx.Response, limit: int, is_late: Callable[[], bool]) -> None:
+    """Read the body of a streamed response and release its connection.
+
+    Args:
+        response: Sent with `stream=True`.
+        limit: Bytes that the body may have, compressed or not.
+        is_late: Whether the time for the whole call is over.
+
+    Raises:
+        InvalidResponseError: The body is larger, or compressed in a way that was not requested.
+        httpx.HTTPError: The connection failed, or the time is over.
+    """
+    body = Body(response, limit, is_late)
+    try:
+        async for piece in response.stream:  # type: ignore[union-attr]
+            body.add(piece)
+    finally:
+        await response.aclose()
+    body.complete()

@@ -1,0 +1,62 @@
+# Made from meshguard/_async/low_level.py by scripts/unasync; edit that file.
+"""Sends the generated client's requests over the connections of a transport, to the gateway only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from meshguard._wire.errors import detach_error
+from meshguard._wire.low_level import check_origin, limiter_for
+from meshguard.exceptions import InvalidResponseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshguard._sync.transport import SyncTransport
+    from meshguard._wire.intake import Limiter
+
+
+class SharedConnections(httpx.BaseTransport):
+    """Sends requests of the low-level client through a transport, and so over its connections."""
+
+    def __init__(self, transport: SyncTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of the generated client."""
+        check_origin(self._transport.config, request)
+        request.headers["Accept-Encoding"] = "identity"
+        try:
+            response = self._transport.http_client().send(
+                request, auth=None, stream=True, follow_redirects=False
+            )
+        except httpx.HTTPError as error:
+            raise detach_error(error) from None
+        stream = BoundedStream(response)
+        try:
+            stream.limiter = limiter_for(self._transport.config, request, response)
+        except InvalidResponseError:
+            stream.close()
+            raise
+        return httpx.Response(response.status_code, headers=response.headers, stream=stream)
+
+
+class BoundedStream(httpx.SyncByteStream):
+    """The body of a response for the low-level client; closing it releases the connection."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response: httpx.Response | None = response
+        self.limiter: Limiter
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._response is not None:
+            for piece in self._response.stream:  # type: ignore[union-attr]
+                yield self.limiter.count(piece)
+
+    def close(self) -> None:
+        """Close the connection."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()

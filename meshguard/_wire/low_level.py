@@ -1,0 +1,34 @@
+"""Rules for the generated client's requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from meshguard._wire.intake import Limiter, encodings, unrequested
+from meshguard.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from meshguard.config import Config
+
+
+def check_origin(config: Config, request: httpx.Request) -> None:
+    """Do nothing if the request goes to the gateway; a redirect could lead it, and the token, elsewhere."""
+    if _origin(request.url) != _origin(httpx.URL(config.gateway_url)):
+        raise InvalidRequestError(
+            "The request goes to another host than gateway_url, and would carry the token there. "
+            "Use a client without a token for it."
+        )
+
+
+def limiter_for(config: Config, request: httpx.Request, response: httpx.Response) -> Limiter:
+    """Return what bounds the body of a response."""
+    for encoding in encodings(response):
+        raise unrequested(encoding)
+    is_export = request.url.path.endswith("/admin/audit/export")
+    return Limiter(config.max_response_bytes, lines=is_export)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
