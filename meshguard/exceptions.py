@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from meshguard.types import ErrorDetail, PolicyDecision
+    from meshguard.types import ErrorDetail, Explanation, PolicyDecision
 
 __all__ = [
     "AuthenticationError",
@@ -53,6 +53,8 @@ class MeshGuardError(Exception):
         status_code: The HTTP status of the answer; None when there was no answer.
         trace_id: Ties the error to the gateway's log and audit entries; None when there was no answer.
         code: The gateway's word for the error, such as `rate_limited`; None when it gave none.
+        request_id: The ID of the request that failed; None when none was sent.
+        response: The response, with its body and without credentials; None when there was none.
 
     Example:
         ```python
@@ -77,6 +79,8 @@ class MeshGuardError(Exception):
         self.status_code = status_code
         self.trace_id = trace_id
         self.code = code
+        self.request_id: str | None = None
+        self.response: httpx.Response | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
@@ -100,6 +104,7 @@ class PolicyDeniedError(MeshGuardError):
         rule: The rule that decided, or None when none matched.
         reason: Why, in one sentence.
         decision: The whole decision, or None when the error was made without one.
+        explanation: How the decision was made, if the gateway was asked and tells.
 
     Example:
         ```python
@@ -131,6 +136,7 @@ class PolicyDeniedError(MeshGuardError):
         self.rule = rule
         self.reason = reason or "Access denied by policy"
         self.decision = decision
+        self.explanation: Explanation | None = decision.explanation if decision else None
         by_policy = f" by policy '{policy}'" if policy else ""
         by_rule = f" (rule: {rule})" if rule else ""
         super().__init__(
@@ -207,8 +213,10 @@ class UpstreamError(MeshGuardError):
     """The service behind the proxy answered with an error status; the gateway had allowed the request.
 
     Attributes:
-        response: The service's answer, read to its end.
+        response: The upstream's response, read to its end.
     """
+
+    response: httpx.Response
 
     def __init__(
         self,

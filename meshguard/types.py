@@ -77,7 +77,9 @@ class PolicyDecision:
         audit_id: The id of the audit entry, or None when the gateway gave none.
         would_deny: True when the gateway is in mode `audit` and policy denies the action.
         degraded: True when the gateway was not available and `on_unavailable` decided instead.
-        explanation: How the decision came about, when that was asked for.
+        explanation: How the decision was made, when that was requested.
+        status_code: The HTTP status of the response; None without one.
+        code: The gateway's word for a denial that is an error response, `forbidden`; otherwise None.
 
     Example:
         ```python
@@ -98,6 +100,8 @@ class PolicyDecision:
     would_deny: bool = False
     degraded: bool = False
     explanation: Explanation | None = field(default=None, hash=False)
+    status_code: int | None = field(default=None, compare=False)
+    code: str | None = field(default=None, compare=False)
 
     def __bool__(self) -> bool:
         return self.allowed

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from meshguard._async.transport import AsyncTransport
     from meshguard._wire.requests import ApiCall, Page
+    from meshguard.types import OnUnavailable
 
 T = TypeVar("T")
 
@@ -68,8 +69,26 @@ class ClientBase:
     def trace_id(self, value: str) -> None:
         self._set(trace_id=value)
 
-    def with_options(self, *, agent_token: str | None = None, trace_id: str | None = None) -> Self:
-        """Return a client for another agent or another trace, over the same connections.
+    @property
+    def max_retries(self) -> int:
+        """How often a failed call is retried at most."""
+        return self._transport.config.max_retries
+
+    @property
+    def on_unavailable(self) -> OnUnavailable:
+        """What decisions come to when the gateway is unavailable."""
+        return self._transport.config.on_unavailable
+
+    def with_options(
+        self,
+        *,
+        agent_token: str | None = None,
+        trace_id: str | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        on_unavailable: OnUnavailable | None = None,
+    ) -> Self:
+        """Return a client with other options, over the same connections.
 
         It takes microseconds, so one can be made for each request. Closing the original client closes the
         connections.
@@ -77,6 +96,9 @@ class ClientBase:
         Args:
             agent_token: The agent to act as; defaults to this client's.
             trace_id: 1 to 128 visible ASCII characters; defaults to this client's.
+            timeout: Seconds that one call may take; defaults to this client's.
+            max_retries: How often a failed call is retried at most; defaults to this client's.
+            on_unavailable: `"raise"`, `"deny"` or `"allow"`; defaults to this client's.
 
         Returns:
             A client with all other settings of this one, as they are now.
@@ -84,17 +106,23 @@ class ClientBase:
         Example:
             ```python
             run = client.with_options(trace_id="run-17")
-            print(run.trace_id)
+            quick = run.with_options(timeout=0.5, max_retries=0, on_unavailable="deny")
+            print(run.trace_id, quick.timeout)
             ```
         """
         if agent_token == "":
             raise ConfigurationError("agent_token is empty. Pass a token, or omit it.")
-        old = self._transport.config
-        config = replace(
-            old, agent_token=secret(agent_token) or old.agent_token, trace_id=trace_id or old.trace_id
-        )
+        changes: dict[str, Any] = {
+            "agent_token": secret(agent_token),
+            "trace_id": trace_id or None,
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "on_unavailable": on_unavailable,
+        }
+        given = {name: value for name, value in changes.items() if value is not None}
         client = copy.copy(self)
-        client._transport = self._transport.with_config(config)  # noqa: SLF001 - of the same class
+        transport = self._transport.with_config(replace(self._transport.config, **given))
+        client._transport = transport  # noqa: SLF001 - of the same class
         return client
 
     def _set(self, **changes: Any) -> None:

@@ -13,6 +13,7 @@ from meshguard._async.policies import Policies
 from meshguard._async.proxy import Proxy
 from meshguard._async.system import System
 from meshguard._async.transport import AsyncTransport
+from meshguard._wire.logs import log_to_stderr
 from meshguard._wire.pending import mark_methods
 from meshguard.config import DEFAULT_MAX_RESPONSE_BYTES, Config, secret
 from meshguard.exceptions import ConfigurationError
@@ -96,6 +97,7 @@ class AsyncMeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
         trust_env: bool = True,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
+        log_to_stderr()
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
             gateway_url=gateway_url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
+import sys
 import time
 from asyncio import sleep  # sync: from time import sleep
 from functools import lru_cache
@@ -20,6 +21,7 @@ from meshguard._wire.connections import Connections, is_proxied
 from meshguard._wire.credentials import TokenAuth
 from meshguard._wire.errors import detach_error, map_exception
 from meshguard._wire.intake import ENCODINGS, SMALL, detach
+from meshguard._wire.logs import log_attempt, log_retry
 from meshguard._wire.retry import retry_delay
 from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGuardError, UpstreamError
 from meshguard.telemetry import Observation, observe
@@ -37,7 +39,8 @@ _log = logging.getLogger("meshguard")
 T = TypeVar("T")
 Outcome = httpx.Response | Exception
 
-USER_AGENT = f"meshguard-python/{__version__}"
+_PYTHON = ".".join(map(str, sys.version_info[:3]))
+USER_AGENT = f"meshguard-python/{__version__} python/{_PYTHON} ({sys.platform})"
 _HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": ENCODINGS,
@@ -199,11 +202,14 @@ class AsyncTransport:
         while True:
             attempt += 1
             self._limit(request, call, deadline)
+            started = self._clock()
             outcome = await self._attempt(call, request, auth, deadline, stream=stream)
+            log_attempt(request, outcome, attempt, self._clock() - started)
             delay = retry_delay(call, outcome, attempt=attempt, time_left=deadline - self._clock())
             if delay is None or attempt > self.config.max_retries:
                 break
             observation.repeating(outcome)
+            log_retry(request, outcome, delay)
             await self._wait(delay)
         if isinstance(outcome, Exception):
             error = map_exception(outcome)

@@ -14,6 +14,7 @@ from meshguard._sync.policies import Policies
 from meshguard._sync.proxy import Proxy
 from meshguard._sync.system import System
 from meshguard._sync.transport import SyncTransport
+from meshguard._wire.logs import log_to_stderr
 from meshguard.config import DEFAULT_MAX_RESPONSE_BYTES, Config, secret
 from meshguard.exceptions import ConfigurationError
 
@@ -96,6 +97,7 @@ class MeshGuardClient(Decisions, Proxy, Agents, Policies, Audit, System):
         trust_env: bool = True,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
+        log_to_stderr()
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
             gateway_url=gateway_url,

@@ -167,6 +167,7 @@ def _decision(
         string(body.get("auditId")),
         body.get("wouldDeny") is True,
         explanation=_explanation(body.get("explanation")),
+        status_code=response.status_code,
     )
 
 

@@ -31,9 +31,11 @@ DECISION_HEADER = "X-MeshGuard-Decision"
 REQUEST_ID_HEADER = "X-Request-ID"
 TRACE_HEADER = "X-MeshGuard-Trace-ID"
 
+Failed = TypeVar("Failed", bound=MeshGuardError)
 Failure = TypeVar("Failure", bound=BaseException)
 
 _LAST_STATUS = 599
+_MAX_NAMED = 5
 _ERRORS: dict[int, type[MeshGuardError]] = {
     401: AuthenticationError,
     404: NotFoundError,
@@ -51,14 +53,25 @@ def error_for(
         action: The action that the call was about, if it was about one.
         resource: The resource, if one was sent.
     """
+    return with_response(_error_for(response, action, resource), response)
+
+
+def with_response(error: Failed, response: httpx.Response) -> Failed:
+    """Return an error that carries its response and the ID of its request."""
+    error.response = response
+    error.request_id = response.request.headers.get(REQUEST_ID_HEADER)
+    return error
+
+
+def _error_for(response: httpx.Response, action: str | None, resource: str | None) -> MeshGuardError:
     body = parse_object(response) or {}
     status = response.status_code
     if _is_denial(response, body):
-        decision = _denial(response, body, action, resource)
-        return denied(decision, status_code=status, code=string(body.get("error")))
+        return denied(_denial(response, body, action, resource))
     if status < httpx.codes.BAD_REQUEST or status > _LAST_STATUS:
         return invalid_response(response, "that status does not answer this request")
-    message = string(body.get("message")) or f"The gateway rejected the request with status {status}."
+    details = _details(body)
+    message = _message(body, details) or f"The gateway rejected the request with status {status}."
     about: dict[str, Any] = {
         "status_code": status,
         "trace_id": trace_id_of(response, body),
@@ -66,7 +79,7 @@ def error_for(
     }
     match status:
         case httpx.codes.BAD_REQUEST | httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return InvalidRequestError(message, details=_details(body), **about)
+            return InvalidRequestError(message, details=details, **about)
         case httpx.codes.TOO_MANY_REQUESTS:
             return RateLimitError(message, retry_after=retry_after(response, body), **about)
         case _ if status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -76,17 +89,16 @@ def error_for(
 
 def invalid_response(response: httpx.Response, cause: str) -> InvalidResponseError:
     """Return the error for a response that no gateway sends."""
-    return InvalidResponseError(
+    error = InvalidResponseError(
         f"The response (status {response.status_code}) is not a gateway's: {cause}. "
         "Check gateway_url, and what is between this program and the gateway.",
         status_code=response.status_code,
         trace_id=trace_id_of(response),
     )
+    return with_response(error, response)
 
 
-def denied(
-    decision: PolicyDecision, *, status_code: int | None = None, code: str | None = None
-) -> PolicyDeniedError:
+def denied(decision: PolicyDecision) -> PolicyDeniedError:
     """Return the error for a decision that denies."""
     return PolicyDeniedError(
         decision.action,
@@ -95,9 +107,9 @@ def denied(
         decision.reason,
         resource=decision.resource,
         decision=decision,
-        status_code=status_code,
+        status_code=decision.status_code,
         trace_id=decision.trace_id,
-        code=code,
+        code=decision.code,
     )
 
 
@@ -177,7 +189,18 @@ def _denial(
         trace_id=trace_id_of(response, body),
         resource=resource or string(body.get("resource")),
         audit_id=string(body.get("auditId")),
+        status_code=response.status_code,
+        code=string(body.get("error")),
     )
+
+
+def _message(body: Mapping[str, Any], details: list[ErrorDetail]) -> str | None:
+    """Return the gateway's message, or the errors themselves where it only points to them."""
+    if not details:
+        return string(body.get("message"))
+    named = [f"{detail['path'] or 'the request'}: {detail['message']}" for detail in details[:_MAX_NAMED]]
+    more = [f"and {len(details) - _MAX_NAMED} more"] if len(details) > _MAX_NAMED else []
+    return f"The gateway rejected the request: {'; '.join([*named, *more])}."
 
 
 def _details(body: Mapping[str, Any]) -> list[ErrorDetail]:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import httpx
 
-from meshguard._wire.errors import DECISION_HEADER, error_for, trace_id_of
+from meshguard._wire.errors import DECISION_HEADER, error_for, trace_id_of, with_response
 from meshguard._wire.requests import ApiCall, fits_header, is_sendable, text
 from meshguard.exceptions import InvalidRequestError, UpstreamError
 from meshguard.types import ProxyOptions
@@ -108,11 +108,12 @@ def _read_upstream(action: str, raise_for_status: bool, response: httpx.Response
     if _is_from_gateway(response):
         raise error_for(response, action)
     if raise_for_status and response.status_code >= httpx.codes.BAD_REQUEST:
-        raise UpstreamError(
+        error = UpstreamError(
             f"The upstream returned {response.status_code} for {response.request.method} "
             f"{response.request.url.path.partition('/proxy')[2]}.",
             response=response,
             status_code=response.status_code,
             trace_id=trace_id_of(response),
         )
+        raise with_response(error, response)
     return response
