@@ -46,7 +46,7 @@ def governed(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R
         from meshguard.guard import Guard
         from meshguard.integrations.functions import governed
 
-        @governed("read:contacts", Guard(client))
+        @governed("execute:lookup", Guard(client))
         def find_contact(name: str) -> str:
             return f"{name}@example.com"
 

@@ -27,7 +27,8 @@ def governed_tool(
     """Have each call of a function, or of a tool, decided on before it runs.
 
     Works above and below LangChain's `@tool`. A parameter `meshguard_decision` gets the decision; neither
-    callers nor models see it.
+    callers nor models see it. A call with an argument that JSON can't represent raises; an argument annotated
+    with `InjectedToolArg` is not checked.
 
     Args:
         action: What the function does, by convention `verb:object`.
