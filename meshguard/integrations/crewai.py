@@ -140,7 +140,7 @@ def _call(context: ToolCallHookContext) -> ToolCall:
 
 
 # What an agent gets more tools from while it works.
-_SOURCES_OF_TOOLS = ("mcps", "apps", "multimodal", "skills")
+_SOURCES_OF_TOOLS = ("mcps", "apps", "multimodal", "allow_code_execution", "skills")
 _DELEGATION = ("delegate_work_to_coworker", "ask_question_to_coworker")
 
 
@@ -151,7 +151,8 @@ def _check_names(guard: Guard, context: ToolCallHookContext) -> None:
         return
     members = [member for member in (*crew.agents, crew.manager_agent) if member is not None]
     tools = [tool.name for owner in (*members, *crew.tasks) for tool in owner.tools or ()]
-    knows_all = not any(getattr(member, name, None) for member in members for name in _SOURCES_OF_TOOLS)
+    # Some of these fields are deprecated, which reading them as attributes would report.
+    knows_all = not any(vars(member).get(name) for member in members for name in _SOURCES_OF_TOOLS)
     guard.check_names(
         tools=[*tools, context.tool_name, *_DELEGATION] if knows_all else None,
         agents=[str(member.role).strip() for member in members],

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from meshguard import InvalidRequestError, PolicyDecision
+from meshguard import InvalidRequestError, MeshGuardClient, PolicyDecision
 from meshguard.guard import ToolCall
+from meshguard.types import CheckRequest
 from tests.python_values import EXACT, INEXACT
 from tests.unit.conftest import Answer, Gateway
 
@@ -174,3 +175,43 @@ def test_what_is_no_json_object_is_never_allowed(guarded: Any, text: str | bytes
     except ValueError:
         sound = False
     assert guarded().check(ToolCall("send", text)).allowed is sound
+
+
+@pytest.mark.parametrize("name", INEXACT)
+def test_a_context_without_json_is_an_error_that_names_the_member(
+    gateway: Gateway, client: MeshGuardClient, name: str
+) -> None:
+    context = {"to": "Ada", "amount": INEXACT[name]}
+    request: CheckRequest = {"action": "write:payment", "context": context}
+    for call in (
+        lambda: client.check("write:payment", context=context),
+        lambda: client.enforce("write:payment", context=context),
+        lambda: client.check_many([request]),
+    ):
+        with pytest.raises(InvalidRequestError, match="its member 'amount' has no exact JSON value"):
+            call()
+    assert gateway.received == []
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_context_arrives_exactly(gateway: Gateway, client: MeshGuardClient, name: str) -> None:
+    value, text = EXACT[name]
+    client.check("write:payment", context={"amount": value})
+    gateway.answers({"decisions": [{**ALLOWED, "action": "write:payment"}]})
+    client.check_many([{"action": "write:payment", "context": {"amount": value}}])
+    for received in gateway.received:
+        assert f'"context":{{"amount":{text}}}'.encode() in received.body
+
+
+def test_a_batch_that_is_too_large_is_an_error(gateway: Gateway, client: MeshGuardClient) -> None:
+    with pytest.raises(InvalidRequestError, match="it holds too much"):
+        client.check_many([{"action": "a", "resource": "x" * 11_000_000}])
+    assert gateway.received == []
+
+
+@pytest.mark.parametrize(("said", "read"), [(True, True), (False, False), ("yes", None), (None, None)])
+def test_what_is_conditional_is_read(
+    gateway: Gateway, client: MeshGuardClient, said: Any, read: bool | None
+) -> None:
+    gateway.answers({"decision": "deny", "allowed": False, "conditional": said})
+    assert client.check("a", explain=True).conditional is read
