@@ -1,12 +1,8 @@
-"""Faults of the guard, of exact arguments, and of the adapters."""
+"""Faults of the adapters for agent frameworks."""
 
 from tests.mutation.fault import Fault
 
 _JSON = "tests/unit/test_exact_json.py::"
-_ARGUMENTS = "tests/unit/test_guard_arguments.py::"
-_GUARD = "tests/unit/test_guard.py::"
-_LISTING = "tests/unit/test_guard_listing.py::"
-_VALUES = "tests/adapters/test_argument_values.py::"
 _FUNCTIONS = "tests/adapters/test_functions.py::"
 _MEANWHILE = "tests/adapters/test_meanwhile.py::"
 _NAMES = "tests/adapters/test_names.py::"
@@ -14,12 +10,9 @@ _ADK = "tests/adapters/test_google_adk.py::"
 _OPENAI = "tests/adapters/test_openai_agents.py::"
 _CLAUDE = "tests/adapters/claude_agent/test_claude_agent.py::"
 
-_EXACT = "No argument disappears or is rounded on its way to a policy."
 _SAME = "What was checked is what runs."
 _CLOSED = "No decision is a denial."
-_WHO = "A call is decided under the identity of the agent that makes it."
 _RAISES = "A denied function raises unless on_deny requests something else."
-_LISTED = "A tool is listed only if some arguments could make it allowed."
 _WARNED = "A name in a setting that nothing has is warned of."
 _COVERED = "What runs here and can't be governed is refused."
 
@@ -28,314 +21,195 @@ def _fault(name: str, file: str, right: str, wrong: str, promise: str, *tests: s
     return Fault(name, f"meshguard/{file}", right, wrong, promise, tests)
 
 
-EXACT_JSON = (
+FAULTS = (
     _fault(
-        "infinite floats are sent", "exact_json.py",
-        "    if not math.isfinite(number):\n        raise InexactError(_NOT_FINITE)\n    return float.__repr__",
-        "    return float.__repr__",
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
+        "a denied function returns a sentence",
+        "integrations/functions.py",
+        (
+            "            return function.body(*args, **kwargs)\n"
+            '        return known().refuse(call, decision, default="raise")'
+        ),
+        ("            return function.body(*args, **kwargs)\n        return known().refuse(call, decision)"),
+        _RAISES,
+        _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[sync]",
     ),
     _fault(
-        "an infinite number of a text becomes text", "exact_json.py",
-        "    if math.isinf(number):\n        return number\n",
-        "    if math.isinf(number):\n        return Unreadable(text)\n",
-        _EXACT, _ARGUMENTS + "test_a_text_with_two_meanings_is_denied_by_name",
+        "a denied coroutine returns a sentence",
+        "integrations/functions.py",
+        (
+            "            return await function.body(*args, **kwargs)\n"
+            '        return known().refuse(call, decision, default="raise")'
+        ),
+        (
+            "            return await function.body(*args, **kwargs)\n"
+            "        return known().refuse(call, decision)"
+        ),
+        _RAISES,
+        _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[async]",
     ),
     _fault(
-        "decimals are rounded to floats", "exact_json.py",
-        'return Encoded(Decimal.__str__(number) if number else "0")', "return float(number)",
-        _EXACT, _ARGUMENTS + "test_an_argument_arrives_exactly",
-    ),
-    _fault(
-        "decimals beyond floats are sent", "exact_json.py",
-        "math.isinf(approximate) or (number and not approximate)", "math.isnan(approximate)",
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
-    ),
-    _fault(
-        "a number of a text is rounded", "exact_json.py",
-        "number if Decimal(repr(number)) == Decimal(text) else WrittenNumber(text)", "number",
-        _EXACT, _JSON + "test_a_number_of_a_text_stays_as_it_was_written",
-    ),
-    _fault(
-        "fractions are cut off", "exact_json.py",
-        "    if rest != 1:\n        raise InexactError", "    if rest == 0:\n        raise InexactError",
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
-    ),
-    _fault(
-        "an enum that is two numbers is one of them", "exact_json.py",
-        "(type(value) is base and plain(member) == value)", "type(value) is base",
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
-    ),
-    _fault(
-        "a subclass tells its own number", "exact_json.py",
-        "return int.__repr__(number)", "return repr(number)",
-        _EXACT, _ARGUMENTS + "test_an_argument_arrives_exactly",
-    ),
-    _fault(
-        "a model hides its fields", "exact_json.py",
-        "((name, value.__dict__[name]) for name in names)", "value.model_dump().items()",
-        _EXACT, _ARGUMENTS + "test_an_argument_arrives_exactly",
-    ),
-    _fault(
-        "a number as a key becomes text", "exact_json.py",
-        '    if not isinstance(key, str):\n        raise InexactError("a key that is not text")\n    name = _sound(str.__str__(key))',
-        "    name = _sound(str(key))",
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
-    ),
-    _fault(
-        "two keys with one text are one", "exact_json.py",
-        "    if name in known:\n", "    if name in ():\n",
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
-    ),
-    _fault(
-        "a key of a text may come twice", "exact_json.py",
-        "    if len(members) == len(pairs):\n", "    if pairs:\n",
-        _EXACT, _ARGUMENTS + "test_a_text_with_two_meanings_is_denied_by_name",
-    ),
-    _fault(
-        "half a surrogate pair passes", "exact_json.py",
-        'r"[\\ud800-\\udfff]"', 'r"[\\ud800]{2}"',
-        _EXACT, _JSON + "test_a_value_without_a_json_value_is_an_error",
-    ),
-    _fault(
-        "a shared value is written without end", "exact_json.py",
-        "        if self._left < 0:\n", "        if self._left is None:\n",
-        "The work for one argument is bounded.", _JSON + "test_a_value_without_a_json_value_is_an_error[too long]",
-    ),
-    _fault(
-        "depth has no limit", "exact_json.py",
-        "if len(self._inside) >= MAX_DEPTH:", "if len(self._inside) >= 10 * MAX_DEPTH:",
-        "The work for one argument is bounded.", _JSON + "test_depth_has_a_limit",
-    ),
-    _fault(
-        "an inexact member of a context is omitted", "operations.py",
-        "        raise InvalidRequestError(\n            f\"The context can't be sent: its member",
-        "        return {}\n        raise InvalidRequestError(\n            f\"The context can't be sent: its member",
-        _EXACT, _ARGUMENTS + "test_a_context_without_json_is_an_error_that_names_the_member",
-    ),
-)  # fmt: skip
-GUARD = (
-    _fault(
-        "arguments without JSON are not looked for", "guard/guard.py",
-        'sent = is_text or self._context == "args"', "sent = is_text",
-        _EXACT, _VALUES + "test_a_value_without_json_is_never_allowed",
-    ),
-    _fault(
-        "a text is trusted where policies do not see it", "guard/guard.py",
-        'sent = is_text or self._context == "args"', 'sent = self._context == "args"',
-        _EXACT, _ARGUMENTS + "test_a_text_with_two_meanings_is_denied_by_name",
-    ),
-    _fault(
-        "the reason does not name the argument", "guard/guard.py",
-        "        return error.reason\n", '        return "no decision"\n',
-        _EXACT, _ARGUMENTS + "test_an_argument_without_a_json_value_is_denied_by_name",
-    ),
-    _fault(
-        "arguments may change during the check", "guard/arguments.py",
-        "looks(self.arguments) != self.seen", "self.arguments is None",
-        _SAME, _ARGUMENTS + "test_arguments_that_change_during_the_check_are_denied",
-    ),
-    _fault(
-        "1 and true are the same argument", "guard/arguments.py",
-        "return looks(one) == looks(other)", "return one == other",
-        _SAME, _ADK + "test_arguments_that_are_equal_but_not_the_same_are_decided_on_again",
-    ),
-    _fault(
-        "what cannot be decided is allowed", "guard/guard.py",
-        "        allowed=False,\n", "        allowed=True,\n",
-        _CLOSED, _GUARD + "test_no_decision_is_a_denial",
-    ),
-    _fault(
-        "a refusal turns an error into an allow", "guard/guard.py",
-        "            decision = await self.acheck(call)\n        except Exception as error:  # noqa: BLE001 - with on_error=\"raise\"\n            decision = _denial(call, error)",
-        "            decision = await self.acheck(call)\n        except Exception:  # noqa: BLE001\n            return None",
-        _CLOSED, _GUARD + "test_an_error_is_a_refusal_sync_and_async",
-    ),
-    _fault(
-        "a sync refusal turns an error into an allow", "guard/guard.py",
-        "            decision = self.check(call)\n        except Exception as error:  # noqa: BLE001 - with on_error=\"raise\"\n            decision = _denial(call, error)",
-        "            decision = self.check(call)\n        except Exception:  # noqa: BLE001\n            return None",
-        _CLOSED, _GUARD + "test_an_error_is_a_refusal_sync_and_async",
-    ),
-    _fault(
-        "a mistake in on_deny reaches the framework", "guard/guard.py",
-        "            _log.warning(\"on_deny failed for the tool %s: %s\", call.tool, type(error).__name__)\n",
-        "            raise error\n",
-        _CLOSED, _GUARD + "test_a_mistake_in_on_deny_reaches_no_framework_that_would_swallow_it",
-    ),
-    _fault(
-        "a stranger acts as the guard's own client", "guard/guard.py",
-        "        if self._agents is None or call.agent is None:\n",
-        "        if self._agents is None or self._agents.get(call.agent) is None:\n",
-        _WHO, _GUARD + "test_a_stranger_is_denied_where_agents_have_identities",
-    ),
-    _fault(
-        "every agent acts as the guard's own client", "guard/guard.py",
-        '{**options, "agent_token": identity}', "options",
-        _WHO, _GUARD + "test_a_named_agent_is_decided_on_under_its_own_token",
-    ),
-    _fault(
-        "tools of several agents are listed as the first one's", "guard/guard.py",
-        "if len({call.agent for call in calls}) > 1:", "if not calls and len(calls) > 1:",
-        _WHO, _LISTING + "test_the_tools_of_several_agents_are_not_listed_as_those_of_one",
-    ),
-    _fault(
-        "the other client trusts the environment", "guard/clients.py",
-        '        "trust_env": transport.trusts_env,\n', "",
-        "The guard's other client has the very settings of the first.",
-        _GUARD + "test_the_other_client_goes_through_a_proxy_of_the_environment_only_if_the_first_does",
-    ),
-    _fault(
-        "the other client does not require TLS", "guard/clients.py",
-        '        "on_unavailable": config.on_unavailable,\n', "",
-        "The guard's other client has the very settings of the first.",
-        _GUARD + "test_the_other_client_has_the_very_settings",
-    ),
-    _fault(
-        "an error lists all tools", "guard/guard.py",
-        "return [False] * len(calls)", "return [True] * len(calls)",
-        _LISTED, _LISTING + "test_nothing_is_listed_while_nobody_can_be_asked",
-    ),
-    _fault(
-        "what the gateway says is conditional is ignored", "guard/listing.py",
-        "return decision.allowed or bool(decision.conditional)", "return decision.allowed",
-        _LISTED, _LISTING + "test_a_gateway_that_says_what_is_conditional_is_believed",
-    ),
-    _fault(
-        "an explanation beats what the gateway says", "guard/listing.py",
-        "if decision.allowed or decision.conditional is not None:",
-        "if decision.allowed or decision.conditional:",
-        _LISTED, _LISTING + "test_a_gateway_that_says_what_is_conditional_is_believed",
-    ),
-    _fault(
-        "a word is taken for a conditional denial", "operations.py",
-        'conditional=conditional if isinstance(conditional := body.get("conditional"), bool) else None',
-        'conditional=body.get("conditional")',
-        _LISTED, _ARGUMENTS + "test_what_is_conditional_is_read",
-    ),
-    _fault(
-        "names are never compared", "guard/names.py",
-        "            if spelled not in self._known:\n", "            if not spelled:\n",
-        _WARNED, _LISTING + "test_a_name_that_no_tool_has_is_warned_of_once_with_the_nearest",
-    ),
-)  # fmt: skip
-ADAPTERS = (
-    _fault(
-        "a denied function returns a sentence", "integrations/functions.py",
-        '            return function.body(*args, **kwargs)\n        return known().refuse(call, decision, default="raise")',
-        "            return function.body(*args, **kwargs)\n        return known().refuse(call, decision)",
-        _RAISES, _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[sync]",
-    ),
-    _fault(
-        "a denied coroutine returns a sentence", "integrations/functions.py",
-        '            return await function.body(*args, **kwargs)\n        return known().refuse(call, decision, default="raise")',
-        "            return await function.body(*args, **kwargs)\n        return known().refuse(call, decision)",
-        _RAISES, _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[async]",
-    ),
-    _fault(
-        "a denied generator yields a sentence", "integrations/functions.py",
-        '        yield known().refuse(call, decision, default="raise")\n        return None',
-        "        yield known().refuse(call, decision)\n        return None",
+        "a denied generator yields a sentence",
+        "integrations/functions.py",
+        ('        yield known().refuse(call, decision, default="raise")\n        return None'),
+        ("        yield known().refuse(call, decision)\n        return None"),
         _RAISES,
         _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[generator]",
     ),
     _fault(
-        "a function runs before its decision", "integrations/functions.py",
-        "        decision = await known().acheck(call)\n        if not decision.allowed:\n",
-        "        decision = await known().acheck(call)\n        if not decision:\n            items = [item async for item in function.body(*args, **kwargs)]\n        if not decision.allowed:\n",
+        "a function runs before its decision",
+        "integrations/functions.py",
+        ("        decision = await known().acheck(call)\n        if not decision.allowed:\n"),
+        (
+            "        decision = await known().acheck(call)\n"
+            "        if not decision:\n"
+            "            items = [item async for item in function.body(*args, **kwargs)]\n"
+            "        if not decision.allowed:\n"
+        ),
         _CLOSED,
         _FUNCTIONS + "test_a_value_that_json_cannot_represent_pays_nothing[set-async generator]",
     ),
     _fault(
-        "LangChain runs shared arguments", "integrations/langchain/middleware.py",
-        '"args": own_copy(call["args"])', '"args": call["args"]',
-        _SAME, _MEANWHILE + "test_langchain_runs_what_was_checked",
+        "LangChain runs shared arguments",
+        "integrations/langchain/middleware.py",
+        '"args": own_copy(call["args"])',
+        '"args": call["args"]',
+        _SAME,
+        _MEANWHILE + "test_langchain_runs_what_was_checked",
     ),
     _fault(
-        "a governed tool runs shared arguments", "integrations/langchain/tools.py",
-        "return {**tool_input, **own_copy(self._visible(tool_input))}", "return tool_input",
-        _SAME, _MEANWHILE + "test_a_governed_tool_runs_what_was_checked",
+        "a governed tool runs shared arguments",
+        "integrations/langchain/tools.py",
+        "return {**tool_input, **own_copy(self._visible(tool_input))}",
+        "return tool_input",
+        _SAME,
+        _MEANWHILE + "test_a_governed_tool_runs_what_was_checked",
     ),
     _fault(
-        "Pydantic AI runs shared arguments", "integrations/pydantic_ai.py",
-        "        args = own_copy(args)\n", "",
-        _SAME, _MEANWHILE + "test_pydantic_ai_runs_what_was_checked",
+        "Pydantic AI runs shared arguments",
+        "integrations/pydantic_ai.py",
+        "        args = own_copy(args)\n",
+        "",
+        _SAME,
+        _MEANWHILE + "test_pydantic_ai_runs_what_was_checked",
     ),
     _fault(
-        "an MCP server runs shared arguments", "integrations/mcp.py",
-        "        params.name, params.arguments = tool, arguments  # what was checked is what runs\n", "",
-        _SAME, _MEANWHILE + "test_an_mcp_server_runs_what_was_checked",
+        "an MCP server runs shared arguments",
+        "integrations/mcp.py",
+        "        params.name, params.arguments = tool, arguments  # what was checked is what runs\n",
+        "",
+        _SAME,
+        _MEANWHILE + "test_an_mcp_server_runs_what_was_checked",
     ),
     _fault(
-        "an MCP client sends shared arguments", "integrations/mcp.py",
-        "        arguments = own_copy(arguments)\n", "",
-        _SAME, _MEANWHILE + "test_an_mcp_client_sends_what_was_checked",
+        "an MCP client sends shared arguments",
+        "integrations/mcp.py",
+        "        arguments = own_copy(arguments)\n",
+        "",
+        _SAME,
+        _MEANWHILE + "test_an_mcp_client_sends_what_was_checked",
     ),
     _fault(
-        "an MCP session sends shared arguments", "integrations/mcp.py",
-        "            request = own_copy(request)\n", "",
-        _SAME, _MEANWHILE + "test_an_mcp_session_sends_what_was_checked",
+        "an MCP session sends shared arguments",
+        "integrations/mcp.py",
+        "            request = own_copy(request)\n",
+        "",
+        _SAME,
+        _MEANWHILE + "test_an_mcp_session_sends_what_was_checked",
     ),
     _fault(
-        "FastMCP runs shared arguments", "integrations/fastmcp.py",
-        "context.message.model_copy(deep=True)", "context.message.model_copy()",
-        _SAME, _MEANWHILE + "test_a_fastmcp_server_runs_what_was_checked",
+        "FastMCP runs shared arguments",
+        "integrations/fastmcp.py",
+        "context.message.model_copy(deep=True)",
+        "context.message.model_copy()",
+        _SAME,
+        _MEANWHILE + "test_a_fastmcp_server_runs_what_was_checked",
     ),
     _fault(
-        "OpenAI Agents run what a hook wrote meanwhile", "integrations/openai_agents.py",
-        '        context.tool_call.arguments = cast("str", allowed.arguments)\n', "",
-        _SAME, _MEANWHILE + "test_openai_agents_run_what_was_checked",
+        "OpenAI Agents run what a hook wrote meanwhile",
+        "integrations/openai_agents.py",
+        '        context.tool_call.arguments = cast("str", allowed.arguments)\n',
+        "",
+        _SAME,
+        _MEANWHILE + "test_openai_agents_run_what_was_checked",
     ),
     _fault(
-        "later hooks of OpenAI Agents write to the call", "integrations/openai_agents.py",
-        "context.tool_call = context.tool_call.model_copy()", "pass",
-        _SAME, _OPENAI + "test_a_hook_that_runs_after_the_decision_does_not_change_the_arguments",
+        "later hooks of OpenAI Agents write to the call",
+        "integrations/openai_agents.py",
+        "context.tool_call = context.tool_call.model_copy()",
+        "pass",
+        _SAME,
+        _OPENAI + "test_a_hook_that_runs_after_the_decision_does_not_change_the_arguments",
     ),
     _fault(
-        "any shell tool counts as hosted", "integrations/openai_agents.py",
-        "(isinstance(tool, ShellTool) and not tool.executor)", "isinstance(tool, ShellTool)",
-        _COVERED, _OPENAI + "test_what_runs_here_and_can_not_be_governed_is_refused",
+        "any shell tool counts as hosted",
+        "integrations/openai_agents.py",
+        "(isinstance(tool, ShellTool) and not tool.executor)",
+        "isinstance(tool, ShellTool)",
+        _COVERED,
+        _OPENAI + "test_what_runs_here_and_can_not_be_governed_is_refused",
     ),
     _fault(
-        "agents behind a handoff are not governed", "integrations/openai_agents.py",
-        "        yield _target(handoff) if isinstance(handoff, Handoff) else handoff\n", "        pass\n",
-        _COVERED, _OPENAI + "test_after_a_handoff_the_next_agent_is_decided_on_under_its_own_identity",
+        "agents behind a handoff are not governed",
+        "integrations/openai_agents.py",
+        "        yield _target(handoff) if isinstance(handoff, Handoff) else handoff\n",
+        "        pass\n",
+        _COVERED,
+        _OPENAI + "test_after_a_handoff_the_next_agent_is_decided_on_under_its_own_identity",
     ),
     _fault(
-        "ADK compares a shallow copy of the arguments", "integrations/google_adk.py",
-        "        checked = own_copy(tool_args)\n        denied", "        checked = dict(tool_args)\n        denied",
-        _SAME, _ADK + "test_arguments_that_are_changed_within_are_decided_on_again",
+        "ADK compares a shallow copy of the arguments",
+        "integrations/google_adk.py",
+        "        checked = own_copy(tool_args)\n        denied",
+        "        checked = dict(tool_args)\n        denied",
+        _SAME,
+        _ADK + "test_arguments_that_are_changed_within_are_decided_on_again",
     ),
     _fault(
-        "ADK does not look at what changed meanwhile", "integrations/google_adk.py",
-        "if denied is None and not same(checked, tool_args):", "if denied is None and not tool_args:",
-        _SAME, _MEANWHILE + "test_adk_decides_again_on_arguments_that_changed",
+        "ADK does not look at what changed meanwhile",
+        "integrations/google_adk.py",
+        "if denied is None and not same(checked, tool_args):",
+        "if denied is None and not tool_args:",
+        _SAME,
+        _MEANWHILE + "test_adk_decides_again_on_arguments_that_changed",
     ),
     _fault(
-        "ADK's agents have the last word", "integrations/google_adk.py",
-        "            _add_last_word(agent)\n", "",
-        _SAME, _ADK + "test_arguments_that_an_agents_callback_changes_are_decided_on_again",
+        "ADK's agents have the last word",
+        "integrations/google_adk.py",
+        "            _add_last_word(agent)\n",
+        "",
+        _SAME,
+        _ADK + "test_arguments_that_an_agents_callback_changes_are_decided_on_again",
     ),
     _fault(
-        "names of agents are not compared", "integrations/google_adk.py",
-        "self._guard.check_names(tools=tools, agents=agents)", "self._guard.check_names(tools=tools)",
-        _WARNED, _NAMES + "test_adk_warns_of_tools_and_agents",
+        "names of agents are not compared",
+        "integrations/google_adk.py",
+        "self._guard.check_names(tools=tools, agents=agents)",
+        "self._guard.check_names(tools=tools)",
+        _WARNED,
+        _NAMES + "test_adk_warns_of_tools_and_agents",
     ),
     _fault(
-        "names of tools are not compared", "integrations/langchain/middleware.py",
-        "    hooks.guard.check_names(tools=node.tools_by_name)\n", "",
-        _WARNED, _NAMES + "test_a_tool_node_warns_of_tools",
+        "names of tools are not compared",
+        "integrations/langchain/middleware.py",
+        "    hooks.guard.check_names(tools=node.tools_by_name)\n",
+        "",
+        _WARNED,
+        _NAMES + "test_a_tool_node_warns_of_tools",
     ),
     _fault(
-        "Claude shares arguments with can_use_tool", "integrations/claude_agent.py",
-        "await inner(tool, deepcopy(arguments), context)", "await inner(tool, arguments, context)",
-        _SAME, _CLAUDE + "test_arguments_that_can_use_tool_changes_in_place_are_decided_on_or_stay",
+        "Claude shares arguments with can_use_tool",
+        "integrations/claude_agent.py",
+        "await inner(tool, deepcopy(arguments), context)",
+        "await inner(tool, arguments, context)",
+        _SAME,
+        _CLAUDE + "test_arguments_that_can_use_tool_changes_in_place_are_decided_on_or_stay",
     ),
     _fault(
-        "Claude shares its call with the user's hooks", "integrations/claude_agent.py",
+        "Claude shares its call with the user's hooks",
+        "integrations/claude_agent.py",
         "deepcopy(await inner(deepcopy(given), use_id, context))",
         "deepcopy(await inner(given, use_id, context))",
-        _SAME, _CLAUDE + "test_a_hook_that_changes_what_it_is_given_changes_neither_arguments_nor_agent",
+        _SAME,
+        _CLAUDE + "test_a_hook_that_changes_what_it_is_given_changes_neither_arguments_nor_agent",
     ),
-)  # fmt: skip
-FAULTS = (*EXACT_JSON, *GUARD, *ADAPTERS)
+)
