@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import needs
@@ -149,7 +149,7 @@ def _check_names(guard: Guard, context: ToolCallHookContext) -> None:
     crew = context.crew
     if crew is None:
         return
-    members = [member for member in (*crew.agents, crew.manager_agent) if member is not None]
+    members: list[Any] = [member for member in (*crew.agents, crew.manager_agent) if member is not None]
     tools = [tool.name for owner in (*members, *crew.tasks) for tool in owner.tools or ()]
     # Some of these fields are deprecated, which reading them as attributes would report.
     knows_all = not any(vars(member).get(name) for member in members for name in _SOURCES_OF_TOOLS)

@@ -133,7 +133,7 @@ class Later(BaseToolset):
 @pytest.mark.parametrize("knows_tools", [True, False])
 def test_adk_warns_of_tools_and_agents(guard: Guard, warned: Warned, knows_tools: bool) -> None:
     archivist = LlmAgent(name="archivist", model=test_google_adk.scripted(), tools=[look_up])
-    more = [AgentTool(archivist)] if knows_tools else [AgentTool(archivist), Later()]
+    more: list[Any] = [AgentTool(archivist)] if knows_tools else [AgentTool(archivist), Later()]
     clerk = LlmAgent(name="clerk", model=test_google_adk.scripted(), tools=more)
     first = LlmAgent(name="first", model=test_google_adk.scripted(), sub_agents=[clerk])
     app = App(name="desk", root_agent=first, plugins=[MeshGuardPlugin(guard)])

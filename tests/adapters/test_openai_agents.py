@@ -349,7 +349,7 @@ async def _ran(*_: object) -> str:
         Agent(name="local", tools=[ApplyPatchTool(editor=object())]),  # type: ignore[arg-type]
         Agent(name="local", tools=[ShellTool(executor=lambda _: "ran")]),
         Agent(name="local", tools=[ShellTool(executor=lambda _: "ran", environment={"type": "local"})]),
-        Agent(name="local", tools=[ComputerTool(computer=object())]),  # type: ignore[arg-type]
+        Agent(name="local", tools=[ComputerTool(computer=object())]),
         Agent(name="local", tools=[CustomTool(name="any", description="", on_invoke_tool=_ran)]),
         SandboxAgent(name="local"),
         Agent(name="first", handoffs=[Agent(name="local", tools=[LocalShellTool(executor=lambda _: "ran")])]),

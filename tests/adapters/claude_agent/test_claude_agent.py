@@ -418,11 +418,13 @@ def test_what_can_use_tool_changes_after_the_decision_is_not_sent(world: World) 
     assert result.updated_input["amount"] == 20
 
 
-def hook_input(call: Call, **more: Any) -> Any:
+def hook_input(call: Call) -> Any:
     return {
-        "hook_event_name": "PreToolUse", "session_id": "s", "tool_name": f"{PREFIX}{call.tool}",
-        "tool_input": dict(call.arguments), **more,
-    }  # type: ignore[arg-type]  # fmt: skip
+        "hook_event_name": "PreToolUse",
+        "session_id": "s",
+        "tool_name": f"{PREFIX}{call.tool}",
+        "tool_input": dict(call.arguments),  # type: ignore[arg-type]
+    }
 
 
 def test_a_hook_that_changes_what_it_is_given_changes_neither_arguments_nor_agent(world: World) -> None:
