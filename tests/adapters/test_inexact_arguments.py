@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -94,13 +94,14 @@ def test_the_documented_wrappers_of_langchain_raise(desk: Desk, name: str) -> No
     function = governed_tool("execute:pay", client=client)(desk.pay())
     wrapped = GovernedTool(tool(desk.pay()), "execute:pay", client)
     arguments = {"amount": INEXACT[name]}
-    for call in (
+    runs: list[Callable[[], Any]] = [
         lambda: function(**arguments),
         lambda: wrapped.invoke(arguments),
         lambda: wrapped.run(arguments),
-    ):
+    ]
+    for run in runs:
         with pytest.raises(InvalidRequestError, match=WORDS):
-            call()
+            run()
     assert desk.paid == []
 
 

@@ -154,7 +154,7 @@ FAULTS = (
         "        yield _target(handoff) if isinstance(handoff, Handoff) else handoff\n",
         "        pass\n",
         _COVERED,
-        _OPENAI + "test_after_a_handoff_the_next_agent_is_decided_on_under_its_own_identity",
+        _OPENAI + "test_a_handoff_object_leads_to_a_governed_agent",
     ),
     _fault(
         "ADK compares a shallow copy of the arguments",
