@@ -168,7 +168,7 @@ GATEWAY = (
         right='f"(?P<{name}>[^/]+)"',
         wrong='f"(?P<{name}>.+)"',
         promise="Only the proxy's path has more than one segment.",
-        tests=(_HTTP + "test_unknown_paths_are_answered_404_in_the_one_shape",),
+        tests=(_HTTP + "test_a_path_parameter_is_one_segment",),
     ),
     Fault(
         name="any method is the first one",
@@ -184,10 +184,7 @@ GATEWAY = (
         right="record_exception=False",
         wrong="record_exception=True",
         promise=_TOLD,
-        tests=(
-            _TELEMETRY + "test_no_span_metric_or_log_line_holds_a_secret",
-            _TELEMETRY + "test_an_error_is_told_by_its_kind_alone",
-        ),
+        tests=(_TELEMETRY + "test_a_failed_span_tells_no_text",),
     ),
     Fault(
         name="spans name methods that no operation has",
