@@ -80,6 +80,8 @@ class PolicyDecision:
         explanation: How the decision was made, when that was requested.
         status_code: The HTTP status of the response; None without one.
         code: The gateway's word for a denial that is an error response, `forbidden`; otherwise None.
+        conditional: Whether other arguments, another context or another time could turn the denial into
+            permission, when an explanation was asked for; None when the gateway does not say.
 
     Example:
         ```python
@@ -102,6 +104,7 @@ class PolicyDecision:
     explanation: Explanation | None = field(default=None, hash=False)
     status_code: int | None = field(default=None, compare=False)
     code: str | None = field(default=None, compare=False)
+    conditional: bool | None = None
 
     def __bool__(self) -> bool:
         return self.allowed

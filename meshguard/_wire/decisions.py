@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from meshguard import exact_json
 from meshguard._wire.body import parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
 from meshguard._wire.requests import ApiCall, fits_header, mapping, text
@@ -57,7 +58,7 @@ def check(
             {"action": action, "resource": resource, "context": context, "explain": explain}
         )
         question = Question(body["action"], body.get("resource"))
-        method, path, options = "POST", "/api/v1/pdp/evaluate", {"json": body}
+        method, path, options = "POST", "/api/v1/pdp/evaluate", _exact_json(body)
     return ApiCall(
         "check",
         method,
@@ -102,7 +103,7 @@ def _check_batch(
         "POST",
         "/api/v1/pdp/evaluate/batch",
         partial(_read_batch, questions),
-        {"json": {"requests": bodies}},
+        _exact_json({"requests": bodies}),
         credential="agent",
         recover=lambda error: [_decide_unavailable(on_unavailable, asked, error) for asked in questions],
     )
@@ -117,10 +118,31 @@ def _evaluate_body(request: CheckRequest) -> dict[str, Any]:
     if resource := request.get("resource"):
         body["resource"] = text("resource", resource)
     if (context := request.get("context")) is not None:
-        body["context"] = mapping("context", context)
+        body["context"] = _exact_context(mapping("context", context))
     if request.get("explain"):
         body["explain"] = True
     return body
+
+
+def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encoded]:
+    try:
+        return exact_json.encode_members(context)
+    except exact_json.InexactError as error:
+        raise InvalidRequestError(
+            f"The context can't be sent: its member {error.name} has no exact JSON value, "
+            f"since it contains {error.cause}. Convert it to one, or omit the member."
+        ) from None
+
+
+def _exact_json(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a call with a JSON body whose numbers are exact, unlike those that `httpx` writes."""
+    try:
+        content = exact_json.encode(body).encode()
+    except exact_json.InexactError as error:
+        raise InvalidRequestError(
+            f"The request can't be sent: it contains {error.cause}. Send less."
+        ) from None
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
 def _read_decision(question: Question, response: httpx.Response) -> PolicyDecision:
@@ -167,6 +189,7 @@ def _decision(
         string(body.get("auditId")),
         body.get("wouldDeny") is True,
         explanation=_explanation(body.get("explanation")),
+        conditional=conditional if isinstance(conditional := body.get("conditional"), bool) else None,
         status_code=response.status_code,
     )
 
