@@ -75,8 +75,8 @@ def _rate_limit(gateway: Gateway) -> str:
 
 def _policies(gateway: Gateway) -> str:
     snapshot = gateway.current.snapshot
-    if gateway.files and gateway.files.fault:
-        return f"the files are broken, the last good set stays in force: {gateway.files.fault}"
+    if gateway.files and (problems := gateway.files.problems()):
+        return "; ".join(problems)
     hidden = sorted(snapshot.stored.keys() & snapshot.files.keys())
     if hidden:
         return f"files win over the stored policies of the same name: {', '.join(hidden)}"
