@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from meshguard.gateway.auth import AdminToken
-from meshguard.gateway.guesses import MAX_GUESSES, network_of, shown_address
+from meshguard.gateway.guesses import MAX_GUESSES, GuessReports, network_of, shown_address
 from meshguard.gateway.problems import Problem
 from tests.gateway.conftest import Lab, check
 from tests.gateway.test_serve import SECRETS, agent_of, served
@@ -91,8 +91,6 @@ class Reports:
 async def test_guesses_from_very_many_addresses_fill_neither_log_nor_disk(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from meshguard.gateway.guesses import GuessReports  # noqa: PLC0415
-
     moment, gateway = Clock(), Reports()
     reports = GuessReports(gateway, moment)  # type: ignore[arg-type]
     admin_token = AdminToken(gateway_settings(tmp_path), moment, reports)
