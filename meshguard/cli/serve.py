@@ -26,6 +26,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from meshguard import __version__
+from meshguard.cli.lifeline import end_with_parent
 from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
 
@@ -174,6 +175,7 @@ def make_server(settings: Settings) -> Any:
 
 def _load(settings: Settings) -> ASGIApp:
     """Return the application, in the process that serves it."""
+    end_with_parent()
     logs.set_up(settings)
     application = gateway(settings)
     _spare_collector()
