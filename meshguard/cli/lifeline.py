@@ -11,7 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from multiprocessing.process import ParentProcess
+    from multiprocessing.process import BaseProcess
 
 ORPHANED = 70  # exit code of a worker whose parent is gone
 _PR_SET_PDEATHSIG = 1
@@ -31,7 +31,7 @@ def end_with_parent() -> None:
     end_with_creating_thread()
 
 
-def _await_end(parent: ParentProcess) -> None:
+def _await_end(parent: BaseProcess) -> None:
     parent.join()
     # No cleanup, which might hang: what was answered is on disk already.
     os._exit(ORPHANED)

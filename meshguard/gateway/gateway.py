@@ -165,6 +165,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.upstream:
             self.upstream.close()
+        await self.probe.stop()
         await self._guess_reports.finish()
         await self.writer.stop()
         await asyncio.to_thread(self.sync.stop)

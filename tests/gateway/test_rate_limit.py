@@ -38,7 +38,7 @@ def evaluate(agent: httpx.Client, number: int) -> int:
 
 
 def rate_limit_of(lab: Lab) -> str:
-    health = httpx.get(f"{lab.url}/health")
+    health = lab.admin.get("/health")
     assert health.status_code == 200
     found: str = health.json()["checks"]["rateLimit"]
     return found
