@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -124,10 +125,15 @@ def test_a_redis_that_goes_on_being_silent_is_not_taken_back(
     tries: list[bool] = []
     answers = limits._Redis.answers
 
+    async def hang(_: RedisStorage) -> bool:
+        await asyncio.Event().wait()
+        return True
+
     async def counted(redis: limits._Redis) -> bool:
         tries.append(await answers(redis))
         return tries[-1]
 
+    monkeypatch.setattr(RedisStorage, "check", hang)
     monkeypatch.setattr(limits._Redis, "answers", counted)
     lab = open_lab(rate_limit_storage=silent, rate_limit_rpm=2)
     assert check(lab.agent(), "read:x").status_code == 200

@@ -57,6 +57,7 @@ def test_a_gateway_without_secrets_is_told_all_that_is_missing_and_how_to_make_i
     [
         "short",
         "x" * 31,
+        "kJ3hG5fD7sA9pO1iU3yT5rE7wQ9zX1c",  # 31 bytes, and nothing else wrong with it
         "a" * 64,
         "changeme-changeme-changeme-changeme",
         "your-secret-goes-here-1234567890-abc",
