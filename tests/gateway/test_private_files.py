@@ -69,7 +69,9 @@ def test_no_file_of_the_gateway_or_its_commands_is_open_to_others(tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["path", "link", "uri"])
-def test_a_database_is_private_before_sqlite_opens_it(tmp_path: Path, kind: str) -> None:
+def test_a_database_is_private_before_sqlite_opens_it(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "x.db"
     url = {
         "path": f"sqlite:///{file}",
@@ -84,6 +86,7 @@ def test_a_database_is_private_before_sqlite_opens_it(tmp_path: Path, kind: str)
     migrate(engine)
     engine.dispose()
     assert set(seen) == {0o600}
+    assert caplog.messages == []  # it never had another mode that had to be tightened
 
 
 def test_a_database_of_an_earlier_version_is_tightened_and_said(
