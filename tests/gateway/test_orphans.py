@@ -21,7 +21,7 @@ from tests.support import until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
 
-_PATIENCE = 30.0
+_PATIENCE = 20.0
 
 
 def workers(process: int) -> set[int]:
