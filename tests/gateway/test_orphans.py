@@ -191,15 +191,19 @@ def test_no_mcp_server_outlives_a_killed_proxy(tmp_path: Path, killed: str) -> N
         assert until((tmp_path / "pids").exists, _PATIENCE)
         server, below = map(int, (tmp_path / "pids").read_text().split())
         (tether,) = (one for one in descendants(process.pid) if "tether" in command_line(one))
-        assert running({server, below, tether}) == {server, below, tether}
-        if killed == "the proxy":
-            process.kill()
-            process.wait(10)
-            assert until(lambda: not running({server, below, tether}), _PATIENCE)
-        else:
-            os.kill(tether, signal.SIGKILL)
-            assert until(lambda: not running({server}), _PATIENCE)
-            os.kill(below, signal.SIGKILL)
+        every = {server, below, tether}
+        try:
+            assert running(every) == every
+            if killed == "the proxy":
+                process.kill()
+                process.wait(10)
+                assert until(lambda: not running(every), _PATIENCE)
+            else:
+                os.kill(tether, signal.SIGKILL)
+                assert until(lambda: not running({server}), _PATIENCE)
+        finally:
+            for one in running(every):
+                os.kill(one, signal.SIGKILL)
 
 
 def test_a_tethered_command_keeps_its_pipes_and_its_exit_code(tmp_path: Path) -> None:
