@@ -672,11 +672,12 @@ def audit_stats(period: str = "24h") -> Operation[AuditStats]:
 # The gateway about itself
 
 
-def health() -> Operation[Health]:
-    """`get_health`; an unhealthy gateway answers 503 and the same fields."""
+def health(*, as_admin: bool = False) -> Operation[Health]:
+    """`get_health`; an unhealthy gateway answers 503 and the same fields, and more to an administrator."""
     from meshguard_api.api.system.get_health import _get_kwargs
 
-    return Operation("health", _get_kwargs(), _read_health, credential=None, repeatable=False)
+    credential: Credential | None = "admin" if as_admin else None
+    return Operation("health", _get_kwargs(), _read_health, credential=credential, repeatable=False)
 
 
 def _read_health(response: httpx.Response) -> Health:
