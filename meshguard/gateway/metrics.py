@@ -26,6 +26,11 @@ class Metrics:
         self._errors = Counter(
             "meshguard_condition_errors", "Tests that could not be evaluated.", registry=self._registry
         )
+        self._cut = Counter(
+            "meshguard_exchanges_cut",
+            "Proxied exchanges cut because the agent's credential ended.",
+            registry=self._registry,
+        )
         active = Gauge("meshguard_active_agents", "Agents that are not revoked.", registry=self._registry)
         active.set_function(
             lambda: sum(agent.record.status == "active" for agent in current.snapshot.agents.values())
@@ -37,6 +42,10 @@ class Metrics:
         self._entries.inc()
         if errors:
             self._errors.inc(errors)
+
+    def count_cut(self) -> None:
+        """Count a proxied exchange that was cut."""
+        self._cut.inc()
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

@@ -101,7 +101,7 @@ def test_a_trace_id_that_is_none_is_refused_and_one_made_up(lab: Lab, value: str
         (b'{"name": -Infinity}', "-Infinity is not"),
         (b'{"name": "\\ud800"}', "surrogate"),
         (b"[" * 65 + b"]" * 65, "more than 64 levels"),
-        (b"[" * 100_000, "more than 64 levels"),
+        (b"[" * 40_000, "more than 64 levels"),
         (b'{"name": ' + b"9" * 5000 + b"}", "too many digits"),
     ],
 )
