@@ -26,6 +26,7 @@ from granian.log import LogLevels
 from meshguard import __version__
 from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
+from meshguard.gateway.connections import ConnectionLimits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -166,6 +167,7 @@ def _load(settings: Settings) -> ASGIApp:
     """Return the application, in the process that serves it."""
     logs.set_up(settings)
     application = gateway(settings)
+    ConnectionLimits(settings.port, settings.max_connections, settings.request_timeout).start()
     _spare_collector()
     return application
 

@@ -21,9 +21,9 @@ from meshguard.gateway.forwarded_headers import (
     reaches_client,
     reaches_upstream,
 )
-from meshguard.gateway.http import ClientGone, Request, Response, too_slow
+from meshguard.gateway.http import ClientGone, Request, Response
 from meshguard.gateway.ids import random_hex
-from meshguard.gateway.pace import Pace
+from meshguard.gateway.pace import MIN_RATE, Pace
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
 
@@ -352,7 +352,7 @@ async def _next_chunk(receive: Receive, timeout: float) -> tuple[bytes, bool]:  
         async with asyncio.timeout(timeout):
             message = await receive()
     except TimeoutError:
-        raise too_slow(timeout) from None
+        raise invalid(Detail("", f"send the body faster than {MIN_RATE} bytes/s")) from None
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message.get("body", b""), message.get("more_body", False)

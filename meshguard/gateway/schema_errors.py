@@ -89,7 +89,9 @@ class Search:
         present = {name: value[name] for name in value.keys() & known.keys()}
         # Without the values inside, a full report has the names that are unknown or missing.
         outline = dict.fromkeys([*present, *alone])
-        shape = {name: schema[name] for name in ("type", "required", "additionalProperties") if name in schema}
+        shape = {
+            name: schema[name] for name in ("type", "required", "additionalProperties") if name in schema
+        }
         yield from self._examine(outline, {**shape, "properties": dict.fromkeys(known, True)}, path)
         for name, inner in present.items():
             self._work.look()
