@@ -1,8 +1,9 @@
 """Limits on the connections of a server process that no HTTP server enforces.
 
-A client that reads nothing, or a byte now and then, holds its connection for as long as it likes: the response
-waits in the system's buffers, where neither the application nor the HTTP server sees it. So the process looks at
-its own sockets, as the system counts their bytes, and shuts down those of clients that are too slow or too many.
+A client that reads nothing, or a byte now and then, holds its connection for as long as it likes: the
+response waits in the system's buffers, where neither the application nor the HTTP server sees it. So the
+process looks at its own sockets, as the system counts their bytes, and shuts down those of clients that are
+too slow or too many.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import termios
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -31,7 +33,7 @@ MIN_RATE = 1_000  # bytes a second that a client has to take, while there are an
 _INTERVAL = 0.25  # seconds between two looks
 _SCARCE = 7 / 8  # of all places taken: then an address may hold no more than its share
 _SHARE = 1 / 2  # of all places
-_FOLDER = "/proc/self/fd"
+_FOLDER = Path("/proc/self/fd")
 _ACKED = 120  # where bytes_acked is in Linux's struct tcp_info
 _LAST_RECEIVED = 52  # where last_data_recv is, in milliseconds
 _INFO_SIZE = 256
@@ -118,10 +120,10 @@ class ConnectionLimits:
         return len(doomed)
 
     def _connections(self) -> Iterator[_Look]:
-        for name in os.listdir(_FOLDER):
+        for path in list(_FOLDER.iterdir()):
             with suppress(OSError, struct.error):
-                if os.readlink(f"{_FOLDER}/{name}").startswith("socket:"):
-                    look = self._examined(int(name))
+                if str(path.readlink()).startswith("socket:"):
+                    look = self._examined(int(path.name))
                     if look:
                         yield look
 

@@ -1,7 +1,8 @@
 """Which headers pass through the proxy, whatever their spelling.
 
-Servers and frameworks read header names in their own ways: CGI and WSGI turn `-` into `_`, and some turn every
-other character into `_`. So names are compared with every character except letters and digits read as `-`.
+Servers and frameworks read header names in their own ways: CGI and WSGI turn `-` into `_`, and some turn
+every other character into `_`. So names are compared with every character except letters and digits read as
+`-`.
 """
 
 from __future__ import annotations
@@ -106,7 +107,6 @@ IDENTITIES = frozenset(
         b"from",
         b"on-behalf-of",
         b"sudo",
-        b"via-client",
         b"x-act-as",
         b"x-anonymous-consumer",
         b"x-as-user",

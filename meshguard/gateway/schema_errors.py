@@ -37,8 +37,8 @@ def is_small(value: Any) -> bool:
 class Search:
     """Looks for the errors of a value that does not fit its schema.
 
-    A small value is examined whole. In a large one the limits of each level are checked before what is inside,
-    and only the parts that do not fit are examined.
+    A small value is examined whole. In a large one the limits of each level are checked before what is
+    inside, and only the parts that do not fit are examined.
 
     Args:
         examine: Yields the errors of a small value under a schema.
@@ -85,13 +85,13 @@ class Search:
 
     def _of_properties(self, value: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[Detail]:
         known = schema["properties"]
-        alone = {name: value[name] for name in islice((n for n in value if n not in known), MAX_ERRORS)}
+        alone = list(islice((name for name in value if name not in known), MAX_ERRORS))
+        self._work.look(len(alone))
         present = {name: value[name] for name in value.keys() & known.keys()}
         # Without the values inside, a full report has the names that are unknown or missing.
         outline = dict.fromkeys([*present, *alone])
-        shape = {
-            name: schema[name] for name in ("type", "required", "additionalProperties") if name in schema
-        }
+        kept: tuple[str, ...] = ("type", "required", "additionalProperties")
+        shape = {name: schema[name] for name in kept if name in schema}
         yield from self._examine(outline, {**shape, "properties": dict.fromkeys(known, True)}, path)
         for name, inner in present.items():
             self._work.look()

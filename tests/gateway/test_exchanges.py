@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -76,7 +75,8 @@ def begin(lab: Lab, token: str, path: str, *, upload: bool = False) -> socket.so
     method, framing = ("POST", "Transfer-Encoding: chunked\r\n") if upload else ("GET", "")
     connection = socket.create_connection((host, int(port)), timeout=30)
     connection.sendall(
-        f"{method} /proxy/{path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n{framing}\r\n".encode()
+        f"{method} /proxy/{path} HTTP/1.1\r\nHost: a\r\n"
+        f"Authorization: Bearer {token}\r\n{framing}\r\n".encode()
         + (b"4\r\npart\r\n" if upload else b"")
     )
     return connection
@@ -163,9 +163,7 @@ def test_other_changes_of_an_agent_cut_nothing(front: Callable[..., Lab], upstre
         assert until(lambda: [entry["agentId"] for entry in cut_entries(lab)] == [other["id"]])
 
 
-def test_a_revocation_at_another_gateway_cuts_too(
-    open_lab: Callable[..., Lab], upstream: Upstream, tmp_path: Path
-) -> None:
+def test_a_revocation_at_another_gateway_cuts_too(open_lab: Callable[..., Lab], upstream: Upstream) -> None:
     here = open_lab(proxy_target=upstream.url)
     here.apply(ALL, "all")
     there = open_lab(database_url=here.settings.database_url.get_secret_value())
@@ -191,7 +189,7 @@ def test_doubt_about_revocations_cuts_after_the_snapshots_age(
     assert "could not tell" in cut_entries(lab)[0]["reason"]
 
 
-def test_ended_exchanges_are_watched_no_more(front: Callable[..., Lab], upstream: Upstream) -> None:
+def test_ended_exchanges_are_watched_no_more(front: Callable[..., Lab]) -> None:
     lab = front()
     agent = lab.create()
     client = lab.client(agent["token"])

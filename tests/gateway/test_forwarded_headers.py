@@ -148,7 +148,7 @@ def names_in(head: bytes) -> list[str]:
 def test_no_claim_reaches_the_upstream_in_any_spelling(agent: httpx.Client, recorder: Recorder) -> None:
     swept = [spelled for name in NEVER for spelled in spellings(name)]
     for batch in batched_lists(swept):
-        response = ask(agent, [f"{name}: forged" for name in batch if name.lower() not in {"authorization"}])
+        response = ask(agent, [f"{name}: forged" for name in batch if name.lower() != "authorization"])
         assert response.startswith(b"HTTP/1.1 200 "), response[:300]
     passed = [name for head in recorder.heads for name in names_in(head) if b"forged" in head]
     assert passed == []

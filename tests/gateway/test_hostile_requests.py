@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -154,7 +155,8 @@ def works(monkeypatch: pytest.MonkeyPatch) -> list[Work]:
     original = gateway_http.Request.__init__
 
     def watched(self: Any, *arguments: Any, **options: Any) -> None:
-        original(self, *arguments, work=Watched(), **options)
+        options["work"] = Watched()
+        original(self, *arguments, **options)
 
     monkeypatch.setattr(gateway_http.Request, "__init__", watched)
     return made
@@ -190,7 +192,7 @@ async def test_no_request_causes_more_than_a_bounded_amount_of_work(
             or len(response.content) > MAX_WRITTEN
             or (response.status_code >= 400 and len(response.content) > 65_536)
             or len(details) > MAX_ERRORS
-            or (response.status_code >= 500 and response.json()["error"] != "bad_gateway")
+            or response.status_code in {500, 503, 504}
         ):
             beyond.append((label, response.status_code, looked, len(response.content), len(details)))
     record_property("hostile requests", number)
@@ -295,13 +297,13 @@ def test_a_listing_of_all_agents_gives_others_their_turn(lab: Lab, monkeypatch: 
     monkeypatch.setattr(agents, "_WRITTEN_AT_ONCE", 2)
     ids = [lab.create(tags=["even"] if number % 2 == 0 else [])["id"] for number in range(9)]
     turns = []
-    sleep = agents.asyncio.sleep
+    sleep = asyncio.sleep
 
     async def counted(seconds: float) -> None:
         turns.append(seconds)
         await sleep(seconds)
 
-    monkeypatch.setattr(agents.asyncio, "sleep", counted)
+    monkeypatch.setattr(asyncio, "sleep", counted)
     listed = lab.admin.get("/admin/agents").json()
     assert [agent["id"] for agent in listed["agents"]] == ids
     assert "nextCursor" not in listed
