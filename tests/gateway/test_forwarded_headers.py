@@ -187,3 +187,14 @@ def test_the_upstream_cannot_speak_for_the_gateway_in_any_spelling(
         assert response.startswith(b"HTTP/1.1 200 "), response[:300]
         assert b"forged" not in response
     assert len(swept) > 100
+
+
+def test_hop_by_hop_headers_stay_here_by_name() -> None:
+    named = {b"connection", b"keep-alive", b"proxy-authorization", b"proxy-authenticate", b"te", b"trailer"}
+    assert named | {b"transfer-encoding", b"upgrade"} <= rules.HOP_BY_HOP
+    assert not any(rules.reaches_client(name) for name in rules.HOP_BY_HOP)
+
+
+def test_names_are_compared_without_case() -> None:
+    assert rules.canonical(b"X_Real.IP") == b"x-real-ip"
+    assert not rules.reaches_upstream(rules.canonical(b"REMOTE-USER"))
