@@ -172,13 +172,10 @@ class ConnectionLimits:
         for connection in connections:
             by_address[network_of(connection.key[0])].append(connection)
         share = max(1, int(self._places * _SHARE))
-        beyond = [
-            connection
-            for held in by_address.values()
-            for connection in sorted(held, key=lambda one: one.idle, reverse=True)[
-                : max(0, len(held) - share)
-            ]
-        ]
+        beyond: list[_Look] = []
+        for held in by_address.values():
+            idlest = sorted(held, key=lambda connection: connection.idle, reverse=True)
+            beyond += idlest[: max(0, len(held) - share)]
         if beyond:
             _log.warning("%d connections were closed: one address held most of the places", len(beyond))
         return beyond
