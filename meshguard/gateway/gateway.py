@@ -19,6 +19,7 @@ from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
@@ -66,6 +67,7 @@ class Gateway:
     probe: Probe
     sync: Sync
     upstream: Upstream | None
+    exchanges: Exchanges
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -136,6 +138,7 @@ class Gateway:
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections) if target else None
+        self.exchanges = Exchanges(self.tokens, self.current, self.settings.snapshot_max_age)
         self._tasks = [asyncio.create_task(self._keep_house())]
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
@@ -163,6 +166,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.exchanges.close()
         if self.upstream:
             self.upstream.close()
         await self.probe.stop()
