@@ -22,6 +22,9 @@ class AuditEntry:
     administrator, with an action such as `admin:agent.update`, the object's id or name as `resource`, and the
     old and new values in `changes`.
 
+    An entry of a decision takes at most 16,384 bytes. A text for which that leaves no room ends in
+    `… [truncated: N characters, sha256 H]`: how long it was, and the first 32 digits of its SHA-256.
+
         Attributes:
             id (str): The entry's id, `aud_…`.
             timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
