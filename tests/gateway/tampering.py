@@ -303,8 +303,9 @@ ON_POSTGRESQL: dict[str, Attack] = {
     "partition dropped": statements("DROP TABLE audit_entries_2026_11_25"),
     "duplicate within a partition": statements(
         """INSERT INTO audit_entries (id, timestamp, trace_id, kind, action, decision, reason, latency_ms,
-           stream, sequence, prev_hash, hash) SELECT id, timestamp + 1, trace_id, kind, action, decision, reason,
-           latency_ms, stream, sequence, prev_hash, hash FROM audit_entries WHERE sequence IN (7, 11)"""
+           stream, sequence, prev_hash, hash)
+           SELECT id, timestamp + 1, trace_id, kind, action, decision, reason, latency_ms, stream,
+           sequence, prev_hash, hash FROM audit_entries WHERE sequence IN (7, 11)"""
     ),
     "partition's bounds changed": statements(
         "ALTER TABLE audit_entries DETACH PARTITION audit_entries_2026_11_25",
