@@ -295,6 +295,19 @@ ATTACKS: dict[str, Attack] = {
         *(f"DELETE FROM {table} WHERE stream = '{LAST}'" for table in ("audit_entries", "audit_heads"))
     ),
 }
+ON_SQLITE: dict[str, Attack] = {
+    "text that is no UTF-8": statements(
+        f"UPDATE audit_entries SET action = CAST(x'72ff' AS TEXT) WHERE {OF_VICTIM}"
+    ),
+    "a time that is a text": statements(f"UPDATE audit_entries SET timestamp = 'then' WHERE {OF_VICTIM}"),
+    "a number that is a text": statements(
+        f"UPDATE audit_entries SET sequence = 'n' || sequence WHERE {OF_VICTIM}"
+    ),
+    "a tombstone's time that is a text": statements(
+        f"UPDATE audit_tombstones SET pruned_at = 'then' WHERE {OF_VICTIM}"
+    ),
+    "a head's count that is a text": statements(f"UPDATE audit_heads SET count = 'many' WHERE {OF_VICTIM}"),
+}
 ON_POSTGRESQL: dict[str, Attack] = {
     "partition detached": statements(
         "ALTER TABLE audit_entries DETACH PARTITION audit_entries_2026_11_25",

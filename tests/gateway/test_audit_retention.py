@@ -12,10 +12,12 @@ from sqlalchemy import text
 from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_proof import Proof
 from meshguard.gateway.audit_retention import Retention
-from tests.gateway.tampering import ATTACKS, DAY, LAST, ON_POSTGRESQL, OTHER, START, VICTIM, Log
+from tests.gateway.tampering import ATTACKS, DAY, LAST, ON_POSTGRESQL, ON_SQLITE, OTHER, START, VICTIM, Log
 from tests.servers import PostgreSQL
 
-BOTH = [("sqlite", name) for name in ATTACKS] + [("postgresql", name) for name in (*ATTACKS, *ON_POSTGRESQL)]
+BOTH = [("sqlite", name) for name in (*ATTACKS, *ON_SQLITE)] + [
+    ("postgresql", name) for name in (*ATTACKS, *ON_POSTGRESQL)
+]
 
 
 @pytest.fixture
@@ -59,6 +61,7 @@ ELSEWHERE = {
     "last chain removed",
     "inserted with another chain's name",
     "inserted after the end",
+    "a head's count that is a text",
 }
 
 
@@ -75,7 +78,7 @@ def test_no_retention_launders_an_attack(
         log.retain(2)
         assert log.verify() is None
     genuine = log.evidence(VICTIM)
-    {**ATTACKS, **ON_POSTGRESQL}[attack](log)
+    {**ATTACKS, **ON_SQLITE, **ON_POSTGRESQL}[attack](log)
     if milestones == "removed":
         log.run("DELETE FROM gateway_state WHERE name LIKE 'milestone%'")
     evidence = [*log.evidence(VICTIM), *log.evidence("gw-nowhere")]
