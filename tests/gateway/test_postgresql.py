@@ -201,7 +201,12 @@ def two_days(open_lab: Callable[..., Lab], postgres: PostgreSQL, clock: Clock) -
 
 def start_again(open_lab: Callable[..., Lab], database: str, clock: Clock) -> Lab:
     return open_lab(
-        clock=clock, database_url=database, audit_partition="day", audit_retention_days=2, policies_dir=None
+        clock=clock,
+        database_url=database,
+        audit_partition="day",
+        audit_retention_days=2,
+        policies_dir=None,
+        metrics_enabled=True,
     )
 
 
