@@ -267,6 +267,9 @@ ATTACKS: dict[str, Attack] = {
     "prefix rewritten beyond the border": rewritten(
         f"UPDATE audit_entries SET decision = 'allow' WHERE {OF_VICTIM} AND sequence = {{place}}", until=11
     ),
+    "all rewritten, the head left": rewritten(
+        f"UPDATE audit_entries SET decision = 'allow' WHERE {OF_VICTIM}", until=13
+    ),
     "all rewritten with the head": rewritten(
         f"UPDATE audit_entries SET decision = 'allow' WHERE {OF_VICTIM}", until=13, head=True
     ),

@@ -38,6 +38,7 @@ def test_no_decision_takes_more_than_the_limit(open_lab: Callable[..., Lab], cha
     entry = lab.entries(limit=1)[0]
     row = {name: value for name, value in entry.items() if name != "context"}
     assert size(row) + MAX_CONTEXT <= MAX_ENTRY
+    assert len(entry["action"].encode()) <= 2_048
     digest = hashlib.sha256((char * 8_192).encode()).hexdigest()[:32]
     assert entry["resource"].endswith(f"… [truncated: 8192 characters, sha256 {digest}]")
     assert entry["context"]["truncated"] is True
