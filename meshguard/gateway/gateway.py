@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
+from meshguard.gateway.audit_retention import Retention, StoppedError
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.disk import Disk
 from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
@@ -29,7 +31,7 @@ from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
 from meshguard.gateway.upstream import Upstream
-from meshguard.gateway.writer import Change, Writer
+from meshguard.gateway.writer import Writer
 from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Gateway:
     sync: Sync
     upstream: Upstream | None
     exchanges: Exchanges
+    retention: Retention
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -126,6 +129,10 @@ class Gateway:
         self.sync.start()
         self.writer = Writer(self.engine, self.seals)
         self._checkpoints = Checkpoints(self.engine)
+        self.retention = Retention(self.engine, self.seals, self.settings.audit_partition)
+        self.disk = Disk(self.engine)
+        if self.metrics:
+            self.metrics.watch_audit(self.retention, self.disk)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -163,6 +170,7 @@ class Gateway:
     async def stop(self) -> None:
         """Write what is waiting and close everything."""
         self._stopping.set()
+        await self.retention.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -182,8 +190,12 @@ class Gateway:
         while True:
             try:
                 await self.prune()
+            except StoppedError:
+                return
             except Problem:
                 _log.warning("old audit entries could not be removed; the next try is in an hour")
+            except Exception as error:  # noqa: BLE001 - the next try must come
+                _log.error("old audit entries could not be removed (%s)", type(error).__name__)
             await asyncio.sleep(_HOUSEKEEPING_INTERVAL)
             await asyncio.to_thread(self._create_partitions)
 
@@ -208,16 +220,6 @@ class Gateway:
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
         try:
-            before = await asyncio.to_thread(
-                partitions.drop_expired, self.engine, before, now, self.settings.audit_partition, self.seals
-            )
+            await self.retention.run(self.writer, before, now)
         except SQLAlchemyError as error:
             raise unavailable("The database does not answer; try again later.") from error
-
-        def perform(connection: Connection) -> Change[int]:
-            if not store.may_prune(connection):
-                return Change(0)
-            return Change(audit_log.prune(connection, before, now, self.seals))
-
-        while await self.writer.change(perform):
-            pass
