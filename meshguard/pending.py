@@ -69,10 +69,7 @@ class Pending(Coroutine[Any, Any, T_co]):
 
         __eq__ = __ne__ = _without("value to compare")
         __lt__ = __le__ = __gt__ = __ge__ = _without("order")
-        __iter__ = __aiter__ = __len__ = __getitem__ = __contains__ = _without("items")
-        __enter__ = __aenter__ = _without("block")
-        __exit__ = __aexit__ = _without("block")
-        __int__ = __float__ = __index__ = _without("number")
+        __iter__ = __len__ = __getitem__ = __contains__ = _without("items")
         del _without
 
 
