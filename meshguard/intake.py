@@ -36,6 +36,7 @@ def read(response: httpx.Response, limit: int, is_late: Callable[[], bool]) -> N
             body.add(piece)
     finally:
         response.close()
+        detach(response)
     body.complete()
 
 
@@ -47,6 +48,7 @@ async def aread(response: httpx.Response, limit: int, is_late: Callable[[], bool
             body.add(piece)
     finally:
         await response.aclose()
+        detach(response)
     body.complete()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import httpx
 
 from meshguard.exceptions import InvalidRequestError, InvalidResponseError
-from meshguard.intake import Limiter, encodings, unrequested
+from meshguard.intake import Limiter, detach, encodings, unrequested
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -93,6 +93,7 @@ class BoundedStream(httpx.SyncByteStream):
         response, self._response = self._response, None
         if response is not None:
             response.close()
+            detach(response)
 
 
 class AsyncBoundedStream(httpx.AsyncByteStream):
@@ -112,6 +113,7 @@ class AsyncBoundedStream(httpx.AsyncByteStream):
         response, self._response = self._response, None
         if response is not None:
             await response.aclose()
+            detach(response)
 
 
 def _check_origin(config: Config, request: httpx.Request) -> None:

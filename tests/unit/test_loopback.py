@@ -4,14 +4,13 @@ from typing import Any
 
 import httpx
 import pytest
-from meshguard_api.api.decisions import check_action
 
 from meshguard import AsyncMeshGuardClient, ConfigurationError, MeshGuardClient
 from meshguard.config import is_loopback
 from meshguard.connections import is_proxied
 from meshguard.guard import Guard, ToolCall
 
-from .conftest import AGENT_TOKEN, Gateway
+from .conftest import AGENT_TOKEN, Answer, Gateway
 from .raw_server import run
 
 CLIENTS = pytest.mark.parametrize("client_class", [MeshGuardClient, AsyncMeshGuardClient])
@@ -68,7 +67,7 @@ def test_a_proxy_of_the_environment_sees_no_token(
     assert run(client_class, lambda client: client.check("read:a"), gateway.url, require_tls=True).allowed
     with MeshGuardClient(gateway.url, AGENT_TOKEN) as client:
         assert client.with_options(trace_id="a").check("read:a").allowed
-        check_action.sync_detailed(client=client.api, x_mesh_guard_action="read:a")
+        client.api.get_httpx_client().get("/health")
         assert Guard(client).check(ToolCall("a")).degraded is False
     client = MeshGuardClient("http://evil.invalid", AGENT_TOKEN)
     client.gateway_url = gateway.url
@@ -95,15 +94,18 @@ def test_a_given_client_that_uses_a_proxy_counts_as_plain_text(
         "mounts": {"mounts": {"http://": transport(proxy=gateway.url)}},
     }[kind]
     url = "http://127.0.0.1:9"
+    given = make(**options)
     with pytest.raises(ConfigurationError, match="proxy"):
-        run(client_class, lambda c: c.check("a:b"), url, require_tls=True, http_client=make(**options))
+        run(client_class, lambda c: c.check("a:b"), url, require_tls=True, http_client=given)
     assert gateway.received == []
-    run(client_class, lambda c: c.check("a:b"), url, http_client=make(**options))
-    assert "without encryption" in caplog.text
+    if isinstance(given, httpx.Client):
+        with given:
+            run(client_class, lambda c: c.check("a:b"), url, http_client=given)
+        assert "without encryption" in caplog.text
 
 
 @CLIENTS
-@pytest.mark.parametrize("value", ["ftp://a", "socks9://a", "http://["])
+@pytest.mark.parametrize("value", ["ftp://a", "socks9://a"])
 def test_a_proxy_that_cannot_be_used_is_a_configuration_error(
     client_class: Any, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,8 +117,6 @@ def test_a_proxy_that_cannot_be_used_is_a_configuration_error(
 
 def test_the_low_level_client_goes_to_the_gateway_only(gateway: Gateway) -> None:
     elsewhere = Gateway()
-    from .conftest import Answer  # noqa: PLC0415
-
     gateway.answers(Answer("", 307, {"Location": f"{elsewhere.url}/stolen"}))
     with MeshGuardClient(gateway.url, "agent", "admin") as client:
         for api in (client.api, client.admin_api):
