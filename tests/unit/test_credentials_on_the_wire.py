@@ -287,9 +287,10 @@ def test_hosts_in_no_proxy_are_reached_directly(
     assert proxy.asked == gateway.received == []
 
 
+@pytest.mark.usefixtures("secure_gateway")
 @CLIENTS
 def test_a_proxy_for_https_sees_neither_token_nor_path(
-    client_class: Any, secure_gateway: Gateway, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    client_class: Any, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "cert.pem"))

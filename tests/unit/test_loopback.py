@@ -19,7 +19,8 @@ HERE = ["localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127
         "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]  # fmt: skip
 ELSEWHERE = ["notlocalhost", "localhost.evil.com", "127.0.0.1.evil.com", "localhost-evil.com", "mylocalhost",
              "evil.com", "2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "127.0.0.1.", "0.0.0.0",
-             "[::]", "[::2]", "[::ffff:128.0.0.1]", "[::127.0.0.1]", "128.0.0.1", "126.255.255.255", "localhost..",
+             "[::]", "[::2]", "[::ffff:128.0.0.1]", "[::127.0.0.1]", "128.0.0.1", "126.255.255.255",
+             "localhost..",
              "localhost.localdomain", "local", "localhos", "ip6-localhost", "[fe80::1]", "10.0.0.1",
              "127-0-0-1.evil.com", "localhost%2eevil.com"]  # fmt: skip
 

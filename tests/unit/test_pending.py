@@ -41,7 +41,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "!= False": lambda call: call != False,  # noqa: E712
     "<": lambda call: call < 1,
     ">=": lambda call: call >= 1,
-    "in": lambda call: call in ["allow"],
+    "in": lambda call: call in ["allow", "deny"],
     "contains": lambda call: "allow" in call,
     "iteration": list,
     "unpacking": lambda call: [*call],
@@ -147,7 +147,7 @@ async def ensure_future(call: Any) -> Any:
 
 @way
 async def as_completed(call: Any) -> Any:
-    return [await done for done in asyncio.as_completed([call])][0]
+    return await next(iter(asyncio.as_completed([call])))
 
 
 @way

@@ -41,7 +41,7 @@ _PASSED_OVER = (types.ModuleType, type, types.BuiltinFunctionType, types.CodeTyp
 
 
 def leaks(start: object) -> list[str]:
-    """The strings and bytes with the secret that can be reached; a `Secret` itself may be, and hides its text."""
+    """The strings and bytes with the secret that can be reached, other than a `Secret`."""
     seen: set[int] = set()
     found: list[str] = []
     queue: list[tuple[object, str]] = [(start, type(start).__name__)]
@@ -55,8 +55,7 @@ def leaks(start: object) -> list[str]:
             if SECRET in shown and not isinstance(thing, Secret):
                 found.append(path)
             continue
-        for part in _parts(thing):
-            queue.append((part, f"{path} > {type(part).__name__}"))
+        queue.extend((part, f"{path} > {type(part).__name__}") for part in _parts(thing))
     return found
 
 

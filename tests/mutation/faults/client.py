@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutation.fault import Fault
 
+# ruff: noqa: E501
+
 FAULTS = (
     Fault(
         name="takes a response with another ID",
