@@ -173,7 +173,8 @@ def synchronously(client: MeshGuardClient, mode: str) -> None:
     ask(0)
 
     def finish() -> None:
-        for own in (client, *OWN):
+        client.close()
+        for own in OWN:
             own.close()
 
     forked(lambda: ask_all(ask), finish)

@@ -284,7 +284,8 @@ def test_hosts_in_no_proxy_are_reached_directly(
     monkeypatch.setenv("NO_PROXY", "gateway.invalid")
     with pytest.raises(GatewayUnavailableError):
         call(client_class, check, "http://gateway.invalid", AGENT_TOKEN)
-    assert proxy.asked == gateway.received == []
+    assert proxy.asked == []
+    assert gateway.received == []
 
 
 @pytest.mark.usefixtures("secure_gateway")

@@ -6,6 +6,7 @@ import json
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -69,12 +70,16 @@ def until_closed(_: dict[str, str]) -> Iterator[bytes]:
     yield from repeat(bytes(65_536), 1024)
 
 
+def _always(answer: bytes, _: dict[str, str]) -> list[bytes]:
+    return [answer]
+
+
 @CLIENTS
 @pytest.mark.parametrize("name", READING)
 def test_no_bomb_is_decompressed(client_class: Any, name: str) -> None:
     for encoding, body in BOMBS.values():
         answer = response(body, MARK, f"Content-Encoding: {encoding}")
-        with RawServer(lambda _, answer=answer: [answer]) as server:
+        with RawServer(partial(_always, answer)) as server:
             with pytest.raises(InvalidResponseError, match=r"more than|not requested"):
                 run(client_class, CALLS[name][0], server.url, max_response_bytes=MIB)
 

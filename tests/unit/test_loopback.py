@@ -89,19 +89,20 @@ def test_a_given_client_that_uses_a_proxy_counts_as_plain_text(
     sync = client_class is MeshGuardClient
     make = httpx.Client if sync else httpx.AsyncClient
     transport = httpx.HTTPTransport if sync else httpx.AsyncHTTPTransport
-    options: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "environment": {},
         "proxy": {"proxy": gateway.url},
         "mounts": {"mounts": {"http://": transport(proxy=gateway.url)}},
-    }[kind]
+    }
+    options = kinds[kind]
     url = "http://127.0.0.1:9"
     given = make(**options)
     with pytest.raises(ConfigurationError, match="proxy"):
         run(client_class, lambda c: c.check("a:b"), url, require_tls=True, http_client=given)
     assert gateway.received == []
     if isinstance(given, httpx.Client):
-        with given:
-            run(client_class, lambda c: c.check("a:b"), url, http_client=given)
+        run(client_class, lambda c: c.check("a:b"), url, http_client=given)
+        given.close()
         assert "without encryption" in caplog.text
 
 

@@ -187,7 +187,7 @@ def test_it_works_wherever_a_coroutine_does(name: str, debug: bool) -> None:
 
 def test_asyncio_run_takes_it() -> None:
     client = AsyncMeshGuardClient("http://localhost:1", "t", max_retries=0)
-    assert asyncio.run(client.is_healthy()) is False  # type: ignore[arg-type]
+    assert asyncio.run(client.is_healthy()) is False
 
 
 def test_it_is_a_coroutine_to_whoever_asks() -> None:
@@ -230,7 +230,7 @@ def test_dropping_it_still_warns(method: str) -> None:
 
 def test_cancelling_reaches_the_request() -> None:
     async def scenario(client: AsyncMeshGuardClient) -> None:
-        task = asyncio.create_task(client.check("read:a"))  # type: ignore[arg-type]
+        task = asyncio.create_task(client.check("read:a"))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
