@@ -159,7 +159,7 @@ FAULTS = (
         right="if max(self._size, longest) > self._limit:",
         wrong="if longest > self._limit:",
         promise="An export is bounded by line.",
-        tests=("tests/unit/test_intake.py::test_an_export_is_bounded_by_line",),
+        tests=("tests/unit/test_intake.py::test_lines_are_counted_whatever_the_pieces",),
     ),
     Fault(
         name="reads a body of any size",
