@@ -126,7 +126,7 @@ def test_a_finding_shows_what_was_sent_what_came_and_the_rule_but_no_credential(
 
 def test_a_gateway_that_cannot_be_tested_is_no_finding(tmp_path: Path) -> None:
     with running_gateway(tmp_path) as gateway:
-        refused = contract(gateway.url, "--admin-token", "wrong")
+        refused = contract(gateway.url, "--admin-token", "wrong", "--only", "the log verifies")
     unreachable = contract(f"http://127.0.0.1:{free_port()}", "--admin-token", ADMIN_TOKEN)
     without = contract("http://127.0.0.1:1")
     for done, reason in ((refused, "refuses"), (unreachable, "can't be reached"), (without, "--admin-token")):

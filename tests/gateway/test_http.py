@@ -51,6 +51,11 @@ def test_unknown_paths_are_answered_404_in_the_one_shape(lab: Lab, path: str) ->
     assert response.headers["X-MeshGuard-Trace-ID"] == response.json()["traceId"]
 
 
+@pytest.mark.parametrize("path", ["/admin/agents/x/y", "/admin/policies/x/y", "/admin/agents/x/token/y"])
+def test_a_path_parameter_is_one_segment(lab: Lab, path: str) -> None:
+    assert lab.admin.request("PURGE", path).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
