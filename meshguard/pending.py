@@ -80,8 +80,9 @@ def _name(call: Pending[Any]) -> str:
 
 def _forgotten(call: Pending[Any], what: str) -> str:
     name = _name(call)
-    method = name.rpartition(".")[2]
-    return f"{name}(…) has no {what}, because it was not awaited. Write `await client.{method}(…)`."
+    owner, _, method = name.rpartition(".")
+    receiver = "client" if owner.endswith("Client") else owner.lower()
+    return f"{name}(…) has no {what}, because it was not awaited. Write `await {receiver}.{method}(…)`."
 
 
 if MYPY:  # which reports an unused coroutine, and with `truthy-bool` one in a condition

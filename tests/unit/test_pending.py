@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from meshguard import AsyncMeshGuardClient
+from meshguard import AsyncMeshGuardClient, MeshGuardClient
+from meshguard.guard import Guard, ToolCall
 
 from .test_any_answer import CALLS
 
@@ -98,6 +99,14 @@ def test_it_reads_as_nothing_and_says_what_was_forgotten(method: str, use: str) 
         call.close()
 
     run(scenario)
+
+
+def test_a_guards_decision_reads_as_nothing_either() -> None:
+    with MeshGuardClient("http://localhost:1", "t", max_retries=0) as client:
+        call = Guard(client).acheck(ToolCall("pay"))
+        with pytest.raises(TypeError, match=r"`await guard\.acheck\(…\)`"):
+            bool(call)
+        call.close()
 
 
 WAYS: dict[str, Callable[[Any], Awaitable[Any]]] = {}
