@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshguard import MeshGuardClient, MeshGuardError
-from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, read_anchors
+from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, exact_number, read_anchors
 from meshguard.audit_verify import main as verify_files
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _hold_against(anchor: Path, client: MeshGuardClient, found: dict[str, Any]) 
     """Follow the chains here, past the anchors: the gateway's word alone is not enough for them."""
     verifier = Verifier(found["heads"], anchors=read_anchors(anchor))
     for line in _progress(_within(_exported(client, {}), found["heads"]), found["heads"]):
-        verifier.add(json.loads(line))
+        verifier.add(json.loads(line, parse_float=exact_number))
     broken = verifier.finish()
     if broken:
         found.update(valid=False, firstBroken=_wire(broken))

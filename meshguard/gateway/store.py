@@ -41,6 +41,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
+from meshguard.policy.json_text import exact_json, json_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -72,7 +74,6 @@ _PRAGMAS = (
     "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
@@ -357,7 +358,7 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
     return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])}
+        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
     )
 
 
@@ -488,4 +489,4 @@ def next_number(connection: Connection, name: str) -> int:
 
 def to_json(value: object) -> str:
     """Return a value as compact JSON text."""
-    return _ENCODER.encode(value)
+    return json_text(value)

@@ -5,15 +5,16 @@ A change is only told when a decision with it was made and came out the other wa
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from meshguard.policy.conditions import Facts, compile_test, test_label
+from meshguard.policy.json_text import json_text
 from meshguard.policy.model import Conditions, Scalar, SubjectTests, Test
 from meshguard.policy.moments import read_moment
+from meshguard.policy.numerals import neighbors
 from meshguard.policy.request import Agent, InvalidRequest, Request
 from meshguard.policy.values import shown, walk
 from meshguard.policy.vocabulary import TIERS
@@ -161,7 +162,7 @@ def _situations(
     for value in [*_values(operands), None]:
         changed = _with_value(situation, subject, value)
         if changed is not None:
-            text = json.dumps(shown(value), ensure_ascii=False)
+            text = json_text(shown(value, exact=True), spaced=True)
             yield changed, f"without `{subject}`" if value is None else f"with `{subject}` {text}"
 
 
@@ -172,7 +173,7 @@ def _values(operands: list[tuple[str, Scalar]]) -> Iterator[Scalar]:
         elif isinstance(operand, bool):
             yield operand if name != "exists" else "x"
         else:
-            yield from (operand, operand + 1, operand - 1)
+            yield from (operand, *neighbors(operand))
     yield "x"
 
 

@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import operator
-from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from meshguard.policy.globs import Glob
-from meshguard.policy.model import Conditions, Group, Scalar, Test
-from meshguard.policy.moments import read_moment
-from meshguard.policy.paths import lies_in, resolve
-from meshguard.policy.values import (
-    Comparable,
-    Outcome,
-    Problem,
-    comparable,
-    kind_of,
-    mismatch,
-    readings,
-    shown,
-    size_problem,
-)
-from meshguard.policy.vocabulary import WEEKDAYS
+from meshguard.policy.checks import Check, checker
+from meshguard.policy.json_text import json_text
+from meshguard.policy.logic import both, either, negation, value_word
+from meshguard.policy.model import Conditions, Group, Test
+from meshguard.policy.values import Outcome, Problem, readings, shown, size_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from meshguard.policy.request import Agent, Request
 
-MAX_PATH_TEXT = 8_192
 _MAX_LABEL = 200
 
-Check: TypeAlias = "Callable[[Any], Outcome]"
 Find: TypeAlias = "Callable[[Facts], object]"
-
-CLIMBS = Problem("the path climbs above its start")
-TWO_PATHS = Problem("the pattern matches the path as sent or as resolved, but not both")
-TOO_LONG = Problem(f"the text is longer than {MAX_PATH_TEXT:,} characters")
 
 
 class Facts:
@@ -127,42 +108,8 @@ def test_label(subject: str, test: Test) -> str:
 
 
 def _operand_text(test: Test) -> str:
-    text = json.dumps(shown(test.to_json()), ensure_ascii=False)
+    text = json_text(shown(test.to_json(), exact=True), spaced=True)
     return text if len(text) <= _MAX_LABEL else text[:_MAX_LABEL] + "…"
-
-
-def both(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the three-valued conjunction: false before error before true."""
-    if False in outcomes:
-        return False
-    return _problem_of(outcomes) or True
-
-
-def either(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the three-valued disjunction: true before error before false."""
-    if True in outcomes:
-        return True
-    return _problem_of(outcomes) or False
-
-
-def _problem_of(outcomes: Sequence[Outcome]) -> Problem | None:
-    """Return one problem, the same whatever the order."""
-    problems = [outcome for outcome in outcomes if type(outcome) is Problem]
-    return min(problems, key=_message) if problems else None
-
-
-def _message(problem: Problem) -> str:
-    return problem.message
-
-
-def negation(outcome: Outcome) -> Outcome:
-    """Return the three-valued negation: an error stays an error."""
-    return outcome if isinstance(outcome, Problem) else not outcome
-
-
-def value_word(outcome: Outcome) -> str:
-    """Return an outcome as one of "true", "false", "error"."""
-    return "error" if isinstance(outcome, Problem) else str(outcome).lower()
 
 
 class AllOf:
@@ -350,162 +297,3 @@ def presence(subject: str) -> Callable[[Facts], bool]:
     root, _, rest = subject.partition(".")
     path = tuple(rest.split("."))
     return lambda facts: any(True for _ in readings(facts.root(root), path))
-
-
-def checker(subject: str, test: Test) -> Check:
-    """Return the function that puts a value to a test."""
-    if subject == "tags":
-        wanted = frozenset(test.alternatives)
-        return lambda tags: not wanted.isdisjoint(tags)
-    if test.name in _TIME_CHECKS:
-        return _TIME_CHECKS[test.name](test.alternatives)
-    if test.name in _ORDERS:
-        return _ordered(_ORDERS[test.name], test.alternatives[0])
-    return _CHECKS[test.name](test.alternatives)
-
-
-def _equals(operands: tuple[Scalar, ...]) -> Check:
-    kind = kind_of(operands[0])
-    wanted = comparable(operands[0], kind)
-
-    def check(value: object) -> Outcome:
-        seen = comparable(value, kind)
-        return seen if isinstance(seen, Problem) else seen == wanted
-
-    return check
-
-
-def _ordered(compare: Callable[[Any, Any], bool], operand: Scalar) -> Check:
-    kind = kind_of(operand)
-    bound = comparable(operand, kind)
-
-    def check(value: object) -> Outcome:
-        seen = comparable(value, kind)
-        return seen if isinstance(seen, Problem) else compare(seen, bound)
-
-    return check
-
-
-class _Alternatives:
-    """Scalars by kind: whether a value equals any, without comparing it with each."""
-
-    __slots__ = ("_by_kind",)
-
-    def __init__(self, operands: Iterable[Scalar]) -> None:
-        self._by_kind: dict[str, set[Comparable]] = {}
-        for operand in operands:
-            kind = kind_of(operand)
-            self._by_kind.setdefault(kind, set()).add(cast("Comparable", comparable(operand, kind)))
-
-    def equal(self, value: object) -> Outcome:
-        """Return the disjunction of comparing a value with each of them."""
-        kind = kind_of(value)
-        if kind in self._by_kind:
-            seen = comparable(value, kind)
-            if isinstance(seen, Problem) or seen in self._by_kind[kind]:
-                return seen if isinstance(seen, Problem) else True
-        other = next((name for name in self._by_kind if name != kind), None)
-        return False if other is None else mismatch(value, other)
-
-
-def _in(operands: tuple[Scalar, ...]) -> Check:
-    return _Alternatives(operands).equal
-
-
-def _starts_with(operands: tuple[Scalar, ...]) -> Check:
-    return _on_text(lambda text: text.startswith(cast("tuple[str, ...]", operands)))
-
-
-def _ends_with(operands: tuple[Scalar, ...]) -> Check:
-    return _on_text(lambda text: text.endswith(cast("tuple[str, ...]", operands)))
-
-
-def _on_text(check: Callable[[str], Outcome]) -> Check:
-    return lambda value: check(value) if isinstance(value, str) else mismatch(value, "text")
-
-
-def _contains(operands: tuple[Scalar, ...]) -> Check:
-    alternatives = _Alternatives(operands)
-
-    def check(value: object) -> Outcome:
-        if isinstance(value, str):
-            return either([_part_of(value, operand) for operand in operands])
-        if isinstance(value, list | tuple):
-            return either([alternatives.equal(item) for item in value])
-        return mismatch(value, "list or a text")
-
-    return check
-
-
-def _part_of(text: str, operand: Scalar) -> Outcome:
-    return operand in text if isinstance(operand, str) else mismatch(text, kind_of(operand))
-
-
-def _matches(operands: tuple[Scalar, ...]) -> Check:
-    globs = tuple(Glob(str(operand)) for operand in operands)
-
-    def check(path: str) -> Outcome:
-        if len(path) > MAX_PATH_TEXT:
-            return TOO_LONG
-        resolved = resolve(path)
-        return either([_matches_path(glob, path, resolved) for glob in globs])
-
-    return _on_text(check)
-
-
-def _matches_path(glob: Glob, path: str, resolved: str | None) -> Outcome:
-    if not glob.has_slash or resolved == path:
-        return glob.matches(path)
-    if resolved is None:
-        return CLIMBS
-    as_sent = glob.matches(path)
-    return as_sent if as_sent is glob.matches(resolved) else TWO_PATHS
-
-
-def _within(operands: tuple[Scalar, ...]) -> Check:
-    folders = tuple(cast("str", resolve(str(operand))) for operand in operands)
-
-    def check(path: str) -> Outcome:
-        if len(path) > MAX_PATH_TEXT:
-            return TOO_LONG
-        resolved = resolve(path)
-        return CLIMBS if resolved is None else any(lies_in(resolved, folder) for folder in folders)
-
-    return _on_text(check)
-
-
-def _time_check(compare: Callable[[Any, Any], bool]) -> Callable[[tuple[Scalar, ...]], Check]:
-    def make(operands: tuple[Scalar, ...]) -> Check:
-        moment = read_moment(str(operands[0]))
-        if isinstance(moment, time):
-            return lambda now: compare(now.time(), moment)
-        return lambda now: compare(now, moment)
-
-    return make
-
-
-def _weekdays(operands: tuple[Scalar, ...]) -> Check:
-    wanted = frozenset(WEEKDAYS.index(str(operand)) for operand in operands)
-    return lambda now: now.weekday() in wanted
-
-
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
-_TIME_CHECKS: dict[str, Callable[[tuple[Scalar, ...]], Check]] = {
-    "after": _time_check(operator.ge),
-    "before": _time_check(operator.lt),
-    "weekdays": _weekdays,
-}
-_CHECKS: dict[str, Callable[[tuple[Scalar, ...]], Check]] = {
-    "equals": _equals,
-    "in": _in,
-    "startsWith": _starts_with,
-    "endsWith": _ends_with,
-    "contains": _contains,
-    "matches": _matches,
-    "within": _within,
-}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshguard.policy.faults import ascii_safe
 from meshguard.policy.index import unmet_keys
+from meshguard.policy.json_text import json_text
 from meshguard.policy.values import Outcome, Problem, shown
 
 if TYPE_CHECKING:
@@ -163,4 +163,4 @@ def _test_lines(test: Json, depth: int) -> Iterator[str]:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(shown(value), ensure_ascii=False)
+    return json_text(shown(value), spaced=True)

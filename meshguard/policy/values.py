@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Any, TypeAlias
 
 MAX_CONTEXT_DEPTH = 32
@@ -16,7 +17,7 @@ MAX_SHOWN_DEPTH = 3
 _MAX_SHOWN_BITS = 3_000
 _PLAIN_SIZE = 100
 _PLAIN_TEXT = 1_000
-_PLAIN_KINDS = frozenset({int, float, bool, type(None)})
+_PLAIN_KINDS = frozenset({int, float, Decimal, bool, type(None)})
 
 Comparable: TypeAlias = "str | int | Decimal | bool"
 
@@ -177,8 +178,10 @@ def readings(value: object, path: Sequence[str]) -> Iterator[object]:
                 yield from readings(value[key], path[length:])
 
 
-def shown(value: object, depth: int = 0) -> Any:
+def shown(value: object, depth: int = 0, *, exact: bool = False) -> Any:
     """Return a value as JSON that is bounded in size, for an explanation.
+
+    A decimal becomes text, since the standard library writes no decimals; with ``exact`` it stays one.
 
     Example:
         >>> shown({"note": "x" * 300, "big": float("inf")})["big"]
@@ -190,25 +193,28 @@ def shown(value: object, depth: int = 0) -> Any:
     if kind in {"object", "list"} and depth >= MAX_SHOWN_DEPTH:
         return "…"
     if isinstance(value, Mapping):
-        return _shown_object(value, depth)
+        return _shown_object(value, depth, exact=exact)
     if isinstance(value, list | tuple):
-        items = [shown(item, depth + 1) for item in value[:MAX_SHOWN_ITEMS]]
+        items = [shown(item, depth + 1, exact=exact) for item in value[:MAX_SHOWN_ITEMS]]
         return items + ["…"] * (len(value) > MAX_SHOWN_ITEMS)
-    return value if value is None or isinstance(value, bool) else _shown_number(value)
+    return value if value is None or isinstance(value, bool) else _shown_number(value, exact=exact)
 
 
-def _shown_object(value: Mapping[str, object], depth: int) -> dict[str, Any]:
+def _shown_object(value: Mapping[str, object], depth: int, *, exact: bool) -> dict[str, Any]:
     pairs = zip(range(MAX_SHOWN_ITEMS), value.items(), strict=False)
-    found = {_shown_text(str(key)): shown(item, depth + 1) for _, (key, item) in pairs}
+    found = {_shown_text(str(key)): shown(item, depth + 1, exact=exact) for _, (key, item) in pairs}
     return found | ({"…": "…"} if len(value) > MAX_SHOWN_ITEMS else {})
 
 
-def _shown_number(value: object) -> Any:
+def _shown_number(value: object, *, exact: bool) -> Any:
     if isinstance(value, int):
         return value if value.bit_length() <= _MAX_SHOWN_BITS else "a very large number"
     if isinstance(value, float):
-        return value if exact(value) is not NOT_FINITE else repr(value)
-    return _shown_text(str(value) if isinstance(value, Decimal) else type(value).__name__)
+        return value if isfinite(value) else repr(value)
+    if isinstance(value, Decimal):
+        is_short = len(value.as_tuple().digits) <= MAX_SHOWN_TEXT
+        return value if exact and value.is_finite() and is_short else _shown_text(str(value))
+    return type(value).__name__
 
 
 def _shown_text(text: str) -> str:
