@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from meshguard.policy.checks import Check, checker
+from meshguard.policy.checks import checker
 from meshguard.policy.json_text import json_text
 from meshguard.policy.logic import both, either, negation, value_word
 from meshguard.policy.model import Conditions, Group, Test
 from meshguard.policy.values import Outcome, Problem, readings, shown, size_problem
+from meshguard.policy.work import Work, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,8 +55,15 @@ class Condition(Protocol):
     def evaluate(self, facts: Facts) -> Outcome:
         """Return whether the condition holds, counting errors in the facts."""
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
-        """Return whether it holds, and the same for people and programs to read."""
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
+        """Return whether it holds, and the same for people and programs to read.
+
+        Raises:
+            OutOfWorkError: That would be more than may be done.
+        """
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether it could come out as wanted with another context or resource, or at another time."""
 
 
 def compile_conditions(conditions: Conditions) -> Condition:
@@ -91,10 +99,9 @@ def compile_test(subject: str, test: Test) -> Condition:
     """Return one test of a subject ready to be evaluated."""
     if test.name == "not":
         return Not(_all_of(_subject_tests(subject, test.negated)))
-    label = test_label(subject, test)
     if test.name == "exists":
-        return ExistsTest(label, finder(subject), presence(subject), wanted=test.operand is True)
-    return ValueTest(label, finder(subject), checker(subject, test))
+        return ExistsTest(subject, wanted=test.operand is True)
+    return ValueTest(subject, test)
 
 
 def test_label(subject: str, test: Test) -> str:
@@ -124,9 +131,14 @@ class AllOf:
         """Return their conjunction."""
         return both([part.evaluate(facts) for part in self.parts])
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return their conjunction and each part."""
-        return _described("all", both, [part.describe(facts) for part in self.parts])
+        return _described("all", both, [part.describe(facts, work) for part in self.parts])
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether all parts could hold, or one could fail."""
+        enough = all if wanted else any
+        return enough(part.can_be(facts, wanted=wanted) for part in self.parts)
 
 
 class AnyOf:
@@ -141,9 +153,14 @@ class AnyOf:
         """Return their disjunction."""
         return either([part.evaluate(facts) for part in self.parts])
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return their disjunction and each part."""
-        return _described("any", either, [part.describe(facts) for part in self.parts])
+        return _described("any", either, [part.describe(facts, work) for part in self.parts])
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether one part could hold, or all could fail."""
+        enough = any if wanted else all
+        return enough(part.can_be(facts, wanted=wanted) for part in self.parts)
 
 
 def _described(
@@ -167,21 +184,26 @@ class Not:
         """Return the negation."""
         return negation(self.part.evaluate(facts))
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return the negation and what is negated."""
-        outcome, part = self.part.describe(facts)
+        outcome, part = self.part.describe(facts, work)
         return negation(outcome), {"test": "not", "value": value_word(negation(outcome)), "parts": [part]}
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether what is negated could come out the other way."""
+        return self.part.can_be(facts, wanted=not wanted)
 
 
 class ValueTest:
     """One test of one subject."""
 
-    __slots__ = ("_check", "_find", "label")
+    __slots__ = ("_check", "_find", "_subject", "_test")
 
-    def __init__(self, label: str, find: Find, check: Check) -> None:
-        self.label = label
-        self._find = find
-        self._check = check
+    def __init__(self, subject: str, test: Test) -> None:
+        self._subject = subject
+        self._test = test
+        self._find = finder(subject)
+        self._check = checker(subject, test)
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Find the value and put it to the test."""
@@ -191,39 +213,56 @@ class ValueTest:
             facts.errors += 1
         return outcome
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return the outcome, what the test saw, and the error if it is one."""
+        value = self._find(facts)
+        work.spend(tests=weight(value, len(self._test.alternatives)))
         outcome = self.evaluate(facts)
-        return outcome, _leaf(self.label, outcome, self._find(facts))
+        return outcome, _leaf(test_label(self._subject, self._test), outcome, value, work)
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether it is what is wanted, or is about something that varies."""
+        return _varies(self._subject) or self.evaluate(facts) is wanted
 
 
 class ExistsTest:
     """Whether a subject is there; never an error."""
 
-    __slots__ = ("_find", "_is_there", "label", "wanted")
+    __slots__ = ("_is_there", "_subject", "wanted")
 
-    def __init__(self, label: str, find: Find, is_there: Callable[[Facts], bool], *, wanted: bool) -> None:
-        self.label = label
+    def __init__(self, subject: str, *, wanted: bool) -> None:
         self.wanted = wanted
-        self._find = find
-        self._is_there = is_there
+        self._subject = subject
+        self._is_there = presence(subject)
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Return whether it is there, or is not, as wanted."""
         return self._is_there(facts) is self.wanted
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return the outcome and what is there."""
+        work.spend(tests=1)
         outcome = self.evaluate(facts)
-        return outcome, _leaf(self.label, outcome, self._find(facts))
+        label = test_label(self._subject, Test("exists", self.wanted))
+        return outcome, _leaf(label, outcome, finder(self._subject)(facts), work)
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether it is what is wanted, or is about something that varies."""
+        return _varies(self._subject) or self.evaluate(facts) is wanted
 
 
-def _leaf(label: str, outcome: Outcome, value: object) -> dict[str, Any]:
+def _varies(subject: str) -> bool:
+    """Return whether a request of the same agent for the same action can have another value."""
+    return subject in {"resource", "time"} or subject.startswith("context.")
+
+
+def _leaf(label: str, outcome: Outcome, value: object, work: Work) -> dict[str, Any]:
     leaf: dict[str, Any] = {"test": label, "value": value_word(outcome)}
     if not isinstance(value, Problem):
         leaf["saw"] = _seen(value)
     if isinstance(outcome, Problem):
         leaf["error"] = outcome.message
+    work.spend(text=len(str(leaf)))
     return leaf
 
 
