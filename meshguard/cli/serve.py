@@ -92,11 +92,12 @@ def serve(  # noqa: PLR0917 - typer calls it
         _run(settings, dev=dev)
 
 
-def _dev_settings(database_url: str) -> dict[str, str]:
+def _dev_settings(database_url: str) -> dict[str, Any]:
     return {
         "jwt_secret": secrets.token_urlsafe(48),
         "admin_token": secrets.token_urlsafe(32),
         "database_url": database_url,
+        "explain_to_agents": True,
     }
 
 

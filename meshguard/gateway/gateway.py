@@ -17,6 +17,7 @@ from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
 from meshguard.gateway.files import PolicyFiles
@@ -65,6 +66,7 @@ class Gateway:
     probe: Probe
     sync: Sync
     upstream: Upstream | None
+    policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -129,7 +131,9 @@ class Gateway:
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
+            explain=self.settings.explain_to_agents,
         )
+        self.policy_worker = PolicyWorker()
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections) if target else None
@@ -163,6 +167,7 @@ class Gateway:
         if self.upstream:
             self.upstream.close()
         await self.writer.stop()
+        self.policy_worker.stop()
         await asyncio.to_thread(self.sync.stop)
         await self.limit.stop()
         await asyncio.to_thread(self._checkpoints.stop)

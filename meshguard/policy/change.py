@@ -80,7 +80,7 @@ def smallest_change(
         OutOfWorkError: None was found within the limit.
     """
     values = situation.values()
-    decision = work.spent[0]
+    decision = max(1, work.spent[0])
     for change in islice(_changes(situation, conditions, audiences, work), MAX_TRIES):
         work.spend(tests=decision, values=values)
         if is_turned(change.situation):

@@ -135,7 +135,11 @@ def _host(operands: tuple[Scalar, ...]) -> Check:
 
 def _scheme(operands: tuple[Scalar, ...]) -> Check:
     wanted = frozenset(str(operand).lower() for operand in operands)
-    return _on_url(lambda url: NO_SCHEME if url.scheme is None else url.scheme in wanted)
+    return _on_url(lambda url: _has_scheme(url, wanted))
+
+
+def _has_scheme(url: Url, wanted: frozenset[str]) -> Outcome:
+    return NO_SCHEME if url.scheme is None else url.scheme in wanted
 
 
 def _on_url(check: Callable[[Url], Outcome]) -> Check:

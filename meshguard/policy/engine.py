@@ -131,7 +131,7 @@ class PolicyEngine:
         )
 
     def could_allow(self, agent: Agent, request: Request, *, now: datetime) -> bool:
-        """Return whether a denied action could be allowed with another context or resource, or at another time.
+        """Return whether what is denied could be allowed with another context or resource, or later.
 
         Args:
             agent: Who asks.

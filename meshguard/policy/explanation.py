@@ -50,8 +50,8 @@ def explain_policies(
 ) -> tuple[list[Json], bool]:
     """Return what each policy had to say, and whether that is all.
 
-    A policy says whether it applies, and which of its rules have a matching action; what is beyond the limit of
-    work is omitted.
+    A policy says whether it applies, and which of its rules have a matching action. What is beyond the limit
+    of work is omitted.
     """
     told: list[Json] = []
     try:

@@ -21,7 +21,6 @@ _PORT = re.compile(r"[0-9]*")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:0[xX][0-9a-fA-F]*|[0-9]+)")
-_DEVIATIONS = re.compile("[\u00df\u03c2\u200c\u200d]")  # IDNA 2003 and 2008 disagree about these
 _MAX_PARTS = 4
 _WITH_HOSTS = frozenset({"file", "ftp", "http", "https", "ws", "wss"})
 
@@ -150,12 +149,9 @@ def read_host(text: str) -> str:
 
 def _mapped(text: str) -> str:
     try:
-        mapped = idna.uts46_remap(text, std3_rules=False)
+        return idna.uts46_remap(text, std3_rules=False)
     except UnicodeError:
         raise HostError("the host is not a valid internationalized name") from None
-    if _DEVIATIONS.search(mapped):
-        raise HostError("two versions of IDNA read the host differently")
-    return mapped
 
 
 def _label(label: str) -> str:

@@ -21,7 +21,7 @@ class Work:
     """Work counted before it is done, and what is left of it.
 
     Args:
-        tests: How many tests may be evaluated; one with many alternatives or on a long text counts as several.
+        tests: How many tests may be evaluated; one with many alternatives, or on a long text, is several.
         values: How many values of contexts and metadata may be looked at.
         text: How many characters may be written.
 

@@ -63,6 +63,10 @@ PATHS = [
 ]
 URLS = [
     "http://abc.onion/market",
+    "abc.onion/market",
+    "http://api.example.com/a b",
+    "http://api.example.com/a\\b",
+    "http://[::1]x80/",
     "HTTPS://User:pw@API.example.com.:8443/v1?q=a@b",
     "https://api.example.com.evil.test/",
     "example.com:80",
