@@ -11,10 +11,12 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from meshguard.policy.conditions import Facts, compile_test, finder, test_label
+from meshguard.policy.hosts import HostError, read_url
 from meshguard.policy.json_text import json_text
 from meshguard.policy.model import Conditions, Scalar, SubjectTests, Test
 from meshguard.policy.moments import read_moment
 from meshguard.policy.numerals import neighbors
+from meshguard.policy.paths import resolve
 from meshguard.policy.request import Agent, InvalidRequest, Request
 from meshguard.policy.values import MAX_CONTEXT_VALUES, count_values, shown
 from meshguard.policy.vocabulary import TIERS
@@ -187,17 +189,18 @@ def _situations(
     if subject == "time":
         yield from _times(situation, operands)
         return
-    for value in [*_values(operands), None]:
+    seen = finder(subject)(situation.facts())
+    for value in [*_values(operands, seen if isinstance(seen, str) else ""), None]:
         changed = _with_value(situation, subject, value)
         if changed is not None:
             text = json_text(shown(value, exact=True), spaced=True)
             yield changed, f"without `{subject}`" if value is None else f"with `{subject}` {text}"
 
 
-def _values(operands: list[tuple[str, Scalar]]) -> Iterator[Scalar]:
+def _values(operands: list[tuple[str, Scalar]], seen: str) -> Iterator[Scalar]:
     for name, operand in operands:
         if isinstance(operand, str):
-            yield from _texts(name, operand)
+            yield from _texts(name, operand, seen)
         elif isinstance(operand, bool):
             yield operand if name != "exists" else "x"
         else:
@@ -205,15 +208,29 @@ def _values(operands: list[tuple[str, Scalar]]) -> Iterator[Scalar]:
     yield "x"
 
 
-def _texts(name: str, operand: str) -> Iterator[str]:
+def _texts(name: str, operand: str, seen: str) -> Iterator[str]:
     if name == "matches":
-        yield operand.replace("**", "x").replace("*", "x")
+        yield (resolve(operand) or operand).replace("**", "x").replace("*", "x")
     elif name == "within":
         yield operand.rstrip("/") + "/x"
+    elif name in {"host", "scheme"}:
+        yield _url(name, operand, seen)
     else:
         yield operand
         if name in {"gt", "lt"}:
             yield from (operand + "x", operand[:-1])
+
+
+def _url(name: str, operand: str, seen: str) -> str:
+    """Return a URL with another host or scheme and, where there is one, the other part of what was seen."""
+    try:
+        host, scheme = read_url(seen)
+    except HostError:
+        host, scheme = "x.example", None
+    if name == "scheme":
+        return f"{operand}://{f'[{host}]' if ':' in host else host}/"
+    host = operand.removeprefix("[").removesuffix("]").replace("*", "x")
+    return f"{scheme or 'https'}://{f'[{host}]' if ':' in host else host}/"
 
 
 def _with_value(situation: Situation, subject: str, value: Scalar | None) -> Situation | None:

@@ -4,6 +4,7 @@ import json
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,23 @@ def explain(
 
 def rule(effect: str, conditions: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": "p", "rules": [{"effect": effect, "actions": ["*"], "conditions": conditions}], **more}
+
+
+@pytest.mark.parametrize(
+    ("tests", "resource", "words"),
+    [
+        ({"host": "*.example.com"}, "https://evil.test/", '"https://x.example.com/"'),
+        ({"host": ["::1"]}, "http://evil.test/", '"http://[::1]/"'),
+        ({"scheme": "https"}, "http://a.example/", '"https://a.example/"'),
+        ({"matches": "./src/*"}, "lib/a", '"./src/x"'),
+    ],
+)
+def test_the_change_of_a_url_keeps_the_rest(tests: dict[str, Any], resource: str, words: str) -> None:
+    told = explain(rule("allow", {"resource": tests}), resource=resource)
+    if "matches" in tests:
+        assert "change" in told
+    else:
+        assert words in told["change"]
 
 
 def test_an_explanation_is_made_only_when_asked_for() -> None:
