@@ -295,13 +295,15 @@ def test_policies_are_compiled_beside_the_event_loop(lab: Lab, monkeypatch: pyte
     assert not set.union(*seen.values()) & loop_threads
 
 
-def test_a_caller_does_not_wait_for_ever_for_policies() -> None:
+def test_a_caller_waits_only_so_long_for_policies() -> None:
     release = threading.Event()
 
     async def wait() -> Problem:
         worker = PolicyWorker(deadline=0.01)
+        timer = asyncio.get_running_loop().call_later(0.5, release.set)
         with pytest.raises(Problem) as refused:
             await worker.run(release.wait)
+        timer.cancel()
         release.set()
         worker.stop()
         return refused.value
