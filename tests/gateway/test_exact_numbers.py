@@ -65,7 +65,7 @@ def test_metadata_is_stored_and_compared_exactly(
         assert not one.client(agent["token"]).post(EVALUATE, json={"action": "keep"}).json()["allowed"]
 
 
-def test_recorded_numbers_differ_where_they_do_and_the_log_verifies(open_lab: Callable[..., Lab]) -> None:
+def test_recorded_numbers_stay_apart_and_the_log_verifies(open_lab: Callable[..., Lab]) -> None:
     lab = open_lab(audit_context_keys=("amount",))
     agent = lab.agent()
     numbers = ["9007199254740992.9", "9007199254740992.8", "9007199254740993", "1e400", "1e-400", "0.5"]

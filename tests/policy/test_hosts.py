@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -182,7 +183,12 @@ def test_zones_and_zeros_of_an_address_do_not_matter(spelling: str) -> None:
 def test_any_mixture_of_bases_is_the_same_address(number: int, bases: list[str], parts: int) -> None:
     octets = list(number.to_bytes(4, "big"))
     numbers = [*octets[: parts - 1], int.from_bytes(octets[parts - 1 :], "big")]
-    written = {"d": str, "o": "0{:o}".format, "x": "0x{:x}".format, "X": "0X{:X}".format}
+    written: dict[str, Callable[[int], str]] = {
+        "d": str,
+        "o": "0{:o}".format,
+        "x": "0x{:x}".format,
+        "X": "0X{:X}".format,
+    }
     text = ".".join(written[base](part) for base, part in zip(bases, numbers, strict=False))
     assert read_host(text) == str(ipaddress.IPv4Address(number))
 

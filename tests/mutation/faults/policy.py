@@ -73,10 +73,7 @@ FAULTS = (
         "entry[name] = exact_json(row[name])",
         "import json; entry[name] = json.loads(row[name])",
         "Two different numbers are never recorded as one.",
-        (
-            "tests/gateway/test_exact_numbers.py"
-            "::test_recorded_numbers_differ_where_they_do_and_the_log_verifies",
-        ),
+        ("tests/gateway/test_exact_numbers.py::test_recorded_numbers_stay_apart_and_the_log_verifies",),
     ),
     Fault(
         "merges numbers in the canonical form",
