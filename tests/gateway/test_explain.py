@@ -229,10 +229,10 @@ def test_a_batch_of_explanations_shares_one_budget(
         {"action": "x", "explain": True, "context": BIG if not number else {}} for number in range(60)
     ]
     plain = agent.post(
-        f"{EVALUATE}/batch", json={"requests": [{**request, "explain": False} for request in requests]}
+        f"{EVALUATE}/batch", json={"requests": [{**one, "explain": False} for one in requests]}, timeout=60
     )
     needed, counted[0], yields[0] = counted[0], 0, 0
-    answer = agent.post(f"{EVALUATE}/batch", json={"requests": requests})
+    answer = agent.post(f"{EVALUATE}/batch", json={"requests": requests}, timeout=60)
     assert answer.status_code == plain.status_code == 200
     # Deciding and `conditional` take once what deciding alone takes, each.
     assert counted[0] <= 2 * needed + EXPLANATIONS * MAX_TESTS
