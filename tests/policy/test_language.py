@@ -560,6 +560,7 @@ ONION = {"resource": {"matches": ["*.onion", "*.darkweb.*"]}}
         "abc.onion",
         "https://x.darkweb.example/a/b",
         "http://a@b@abc.onion/",
+        "http://a@b@abc.onion:80/",
         "http:\\\\abc.onion/",
     ],
 )

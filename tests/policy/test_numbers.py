@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meshguard.audit_verify import canonical
@@ -97,6 +97,8 @@ def _case_outcome(engine: PolicyEngine, cases: str) -> bool:
     return run_cases(engine, load_cases(cases).cases, now=NOW).results[0].decision.allowed
 
 
+@example(("0." + "1" * 40, "0." + "1" * 39 + "2"))
+@example(("9007199254740992.9", "9007199254740992"))
 @given(PAIRS)
 def test_a_comparison_is_that_of_fractions(pair: tuple[str, str]) -> None:
     value, bound = pair
