@@ -21,6 +21,7 @@ from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
 from meshguard.gateway.files import PolicyFiles
+from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.problems import Problem, unavailable
@@ -74,11 +75,13 @@ class Gateway:
         self._monotonic = monotonic
         self.contract = load_contract()
         self.current = Current(settings.snapshot_max_age, monotonic)
-        self.tokens = Tokens(settings, clock)
-        self.admin_token = AdminToken(settings, monotonic)
+        self.metrics = Metrics(self.current) if settings.metrics_enabled else None
+        on_invalid = self.metrics.count_invalid_token if self.metrics else lambda: None
+        self.tokens = Tokens(settings, clock, on_invalid)
+        self._guess_reports = GuessReports(self, monotonic)
+        self.admin_token = AdminToken(settings, monotonic, self._guess_reports)
         self.seals = Seals(settings)
         self.counts = Counts()
-        self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self.limit = RateLimit(settings, clock)
         self._started = monotonic_clock()
@@ -166,6 +169,8 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.upstream:
             self.upstream.close()
+        await self.probe.stop()
+        await self._guess_reports.finish()
         await self.writer.stop()
         self.policy_worker.stop()
         await asyncio.to_thread(self.sync.stop)

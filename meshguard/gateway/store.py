@@ -41,6 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
+from meshguard.gateway.private_files import PrivateDatabase
 from meshguard.policy.json_text import exact_json, json_text
 
 if TYPE_CHECKING:
@@ -221,6 +222,8 @@ def open_database(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, hide_parameters=True, connect_args=settings)
     engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT})
+    private = PrivateDatabase(parsed.database or "")
+    event.listen(engine, "do_connect", lambda *_: private.protect())  # before SQLite makes the file
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

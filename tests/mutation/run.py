@@ -28,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if unknown := {*options.areas} - {*areas()}:
         return _quit([f"No such area: {', '.join(sorted(unknown))}. Choose from {', '.join(areas())}."])
-    chosen = {area: faults_of(area) for area in options.areas or areas()}
+    chosen = {
+        area: tuple(fault for fault in faults_of(area) if options.only in fault.name)
+        for area in options.areas or areas()
+    }
     if options.sample is not None:
         seed = options.seed or _commit()
         chosen = sample(chosen, options.sample, seed)
@@ -110,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "areas", metavar="AREA", nargs="*", help="modules of tests/mutation/faults; default: all"
     )
+    parser.add_argument("--only", metavar="TEXT", default="", help="only faults with this text in their name")
     parser.add_argument("--sample", metavar="N", type=int, help="only so many faults, spread over the areas")
     parser.add_argument("--seed", metavar="S", default="", help="which sample; default: the commit's")
     parser.add_argument(

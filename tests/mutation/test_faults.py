@@ -23,3 +23,9 @@ def test_a_sample_is_spread_over_the_areas_and_repeatable() -> None:
     assert [len(faults) for faults in chosen.values()] == [1] * len(catalog)
     assert chosen == sample(catalog, len(catalog), "seed")
     assert sample(catalog, 10_000, "seed").keys() == catalog.keys()
+
+
+def test_there_are_enough_faults() -> None:
+    faults = [fault for area in areas() for fault in faults_of(area)]
+    assert len(faults) >= 150
+    assert len({fault.file for fault in faults}) >= 30
