@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
+from meshguard.gateway.audit_retention import Retention, StoppedError
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.checkpoints import Checkpoints
@@ -20,6 +21,8 @@ from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.disk import Disk
+from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
@@ -29,7 +32,7 @@ from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
 from meshguard.gateway.upstream import Upstream
-from meshguard.gateway.writer import Change, Writer
+from meshguard.gateway.writer import Writer
 from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
@@ -67,6 +70,8 @@ class Gateway:
     probe: Probe
     sync: Sync
     upstream: Upstream | None
+    exchanges: Exchanges
+    retention: Retention
     policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
@@ -126,6 +131,10 @@ class Gateway:
         self.sync.start()
         self.writer = Writer(self.engine, self.seals)
         self._checkpoints = Checkpoints(self.engine)
+        self.retention = Retention(self.engine, self.seals, self.settings.audit_partition)
+        self.disk = Disk(self.engine)
+        if self.metrics:
+            self.metrics.watch_audit(self.retention, self.disk)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -140,6 +149,7 @@ class Gateway:
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections) if target else None
+        self.exchanges = Exchanges(self.tokens, self.current, self.settings.snapshot_max_age)
         self._tasks = [asyncio.create_task(self._keep_house())]
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
@@ -164,9 +174,11 @@ class Gateway:
     async def stop(self) -> None:
         """Write what is waiting and close everything."""
         self._stopping.set()
+        await self.retention.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.exchanges.close()
         if self.upstream:
             self.upstream.close()
         await self.probe.stop()
@@ -183,8 +195,12 @@ class Gateway:
         while True:
             try:
                 await self.prune()
+            except StoppedError:
+                return
             except Problem:
                 _log.warning("old audit entries could not be removed; the next try is in an hour")
+            except Exception as error:  # noqa: BLE001 - the next try must come
+                _log.error("old audit entries could not be removed (%s)", type(error).__name__)
             await asyncio.sleep(_HOUSEKEEPING_INTERVAL)
             await asyncio.to_thread(self._create_partitions)
 
@@ -209,16 +225,6 @@ class Gateway:
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
         try:
-            before = await asyncio.to_thread(
-                partitions.drop_expired, self.engine, before, now, self.settings.audit_partition, self.seals
-            )
+            await self.retention.run(self.writer, before, now)
         except SQLAlchemyError as error:
             raise unavailable("The database does not answer; try again later.") from error
-
-        def perform(connection: Connection) -> Change[int]:
-            if not store.may_prune(connection):
-                return Change(0)
-            return Change(audit_log.prune(connection, before, now, self.seals))
-
-        while await self.writer.change(perform):
-            pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from meshguard.policy.json_text import json_text
 from meshguard.policy.numerals import MAX_DIGITS, exact_number
 
 if TYPE_CHECKING:
@@ -54,9 +55,11 @@ _TOO_DEEP = f"more than {MAX_DEPTH} levels of lists and objects"
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        duplicate = next(key for key in keys if keys.count(key) > 1)
-        raise JsonError(f"the key {json.dumps(duplicate[:60])} is given twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonError(f"the key {json.dumps(key[:60])} is given twice")
+            seen.add(key)
     return result
 
 
@@ -94,6 +97,6 @@ def _containers(value: Any) -> list[Any]:
 
 def _refuse_surrogates(value: Any) -> None:
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        json_text(value).encode()
     except UnicodeEncodeError:
         raise JsonError("text with half a surrogate pair is not Unicode") from None

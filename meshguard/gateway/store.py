@@ -231,6 +231,8 @@ def open_database(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
+    # What is no UTF-8 was not written by a gateway; it can be read, exported, and found by its hash.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     _write_ahead(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")

@@ -149,6 +149,12 @@ def test_a_number_beyond_bounds_is_refused_everywhere(text: str) -> None:
         load_cases(f"[{{name: a, agent: {{}}, action: pay, context: {{x: {text}}}, expect: allow}}]")
 
 
+def test_a_number_beside_an_escape_is_exact() -> None:
+    assert parse_json(b'{"\\u0041": 9007199254740992.9}') == {"A": Decimal("9007199254740992.9")}
+    with pytest.raises(JsonError, match="surrogate"):
+        parse_json(b'{"\\ud800": 9007199254740992.9}')
+
+
 def test_a_huge_decimal_of_a_caller_costs_nothing() -> None:
     engine = PolicyEngine([load_policy(_json_policy("lte", "100"))])
     assert not _allows(engine, Decimal("1e999999999999"))
