@@ -20,16 +20,34 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 NO_HASH = "0" * 64
 _SEAL_LABEL = b"meshguard audit seal 1"
+
+
+class _DecimalError(TypeError):
+    """The standard encoder would round or reject a number."""
+
+
+def _no_decimal(value: object) -> NoReturn:
+    if isinstance(value, Decimal):
+        raise _DecimalError
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
+
+
 _ENCODER = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+    sort_keys=True,
+    ensure_ascii=False,
+    separators=(",", ":"),
+    allow_nan=False,
+    check_circular=False,
+    default=_no_decimal,
 )
 _HEAD = ("stream", "number", "count", "hash")
 _TOMBSTONE = ("count", "hash", "prunedAt")
@@ -55,7 +73,39 @@ def canonical(value: Any) -> bytes:
         >>> canonical({"b": [1, 0.5], "a": "é"}).decode()
         '{"a":"é","b":[1,0.5]}'
     """
-    return _ENCODER.encode(value).encode()
+    try:
+        return _ENCODER.encode(value).encode()
+    except _DecimalError:
+        return _exact_text(value).encode()
+
+
+def _exact_text(value: Any) -> str:
+    if isinstance(value, dict):
+        members = (f"{_ENCODER.encode(key)}:{_exact_text(value[key])}" for key in sorted(value))
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_exact_text, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else _ENCODER.encode(value)
+
+
+def exact_number(text: str) -> float | Decimal:
+    """Return a number with a fraction or an exponent as `json.loads` should: never rounded (`parse_float=`).
+
+    Raises:
+        ValueError: Its exponent is beyond all bounds.
+
+    Example:
+        >>> exact_number("0.5"), exact_number("9007199254740992.9")
+        (0.5, Decimal('9007199254740992.9'))
+    """
+    number = float(text)
+    if repr(number) == text:
+        return number
+    try:
+        exact = Decimal(text)
+        return number if Decimal(repr(number)) == exact else exact
+    except InvalidOperation:
+        raise ValueError(f"{text:.60} is not a number of this log") from None
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
@@ -321,7 +371,7 @@ def read_json_lines(path: Path) -> Iterable[dict[str, Any]]:
 
 def _object(text: bytes, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode(), object_pairs_hook=_unique)
+        value = json.loads(text.decode(), object_pairs_hook=_unique, parse_float=exact_number)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{where}: {error}") from None
     if not isinstance(value, dict):

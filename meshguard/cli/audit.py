@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshguard import MeshGuardClient, MeshGuardError
-from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, read_anchors
+from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, exact_number, read_anchors
 from meshguard.audit_verify import main as verify_files
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _export_to(
         for line in _progress(_within(_exported(client, filters), heads), heads):
             out.write(f"{line}\n")
             if heads is not None:
-                verifier.add(json.loads(line))
+                verifier.add(json.loads(line, parse_float=exact_number))
         if found is None or not found["valid"] or not verifier.finish():
             return found
         again = _verification(client)
@@ -267,7 +267,7 @@ def _hold_against(anchor: Path, client: MeshGuardClient, found: dict[str, Any]) 
         heads = found["heads"]
         verifier = Verifier(heads, anchors=anchors)
         for line in _progress(_within(_exported(client, {}), heads), heads):
-            verifier.add(json.loads(line))
+            verifier.add(json.loads(line, parse_float=exact_number))
         broken = verifier.finish()
         if not broken:
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from meshguard.audit_verify import NO_HASH, entry_hash
 from meshguard.gateway.clock import timestamp
 from meshguard.gateway.ids import new_id
+from meshguard.policy.json_text import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +92,7 @@ def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:
         entry["wouldDeny"] = bool(row["would_deny"])
     for name in _JSON:
         if row[name] is not None:
-            entry[name] = json.loads(row[name])
+            entry[name] = exact_json(row[name])
     return entry
 
 

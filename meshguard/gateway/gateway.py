@@ -18,6 +18,7 @@ from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
 from meshguard.gateway.disk import Disk
@@ -71,6 +72,7 @@ class Gateway:
     upstream: Upstream | None
     exchanges: Exchanges
     retention: Retention
+    policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -141,7 +143,9 @@ class Gateway:
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
+            explain=self.settings.explain_to_agents,
         )
+        self.policy_worker = PolicyWorker()
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections) if target else None
@@ -180,6 +184,7 @@ class Gateway:
         await self.probe.stop()
         await self._guess_reports.finish()
         await self.writer.stop()
+        self.policy_worker.stop()
         await asyncio.to_thread(self.sync.stop)
         await self.limit.stop()
         await asyncio.to_thread(self._checkpoints.stop)

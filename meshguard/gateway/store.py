@@ -42,6 +42,7 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from meshguard.gateway.private_files import PrivateDatabase
+from meshguard.policy.json_text import exact_json, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +75,6 @@ _PRAGMAS = (
     "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
@@ -363,7 +363,7 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
     return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])}
+        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
     )
 
 
@@ -494,4 +494,4 @@ def next_number(connection: Connection, name: str) -> int:
 
 def to_json(value: object) -> str:
     """Return a value as compact JSON text."""
-    return _ENCODER.encode(value)
+    return json_text(value)
