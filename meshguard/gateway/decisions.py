@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from meshguard.gateway.gateway import Gateway
     from meshguard.gateway.limits import RateLimit
     from meshguard.gateway.metrics import Metrics
-    from meshguard.gateway.snapshot import Agent, Current
+    from meshguard.gateway.snapshot import Agent, Current, Snapshot
     from meshguard.gateway.writer import Writer
 
 
@@ -94,17 +94,23 @@ class Decisions:
                 for a minute; 503, when the agents and policies at hand may have been overtaken. Then none is
                 decided.
         """
-        if self._current.confirmed().agents[agent.record.id].record.status != "active":
-            raise unauthorized()
+        self._present(agent)
         await self._limit.take(agent.record.id, len(asked))
         return [self._decide(agent, one, trace_id, about) for one in asked]
+
+    def _present(self, agent: Agent) -> tuple[Snapshot, Agent]:
+        """Return the snapshot and the agent as they are now; both may have changed since the last wait."""
+        snapshot = self._current.confirmed()
+        found = snapshot.agents.get(agent.record.id)
+        if found is None or found.record.status != "active":
+            raise unauthorized()
+        return snapshot, found
 
     def _decide(self, agent: Agent, asked: Asked, trace_id: str, about: dict[str, Any]) -> Verdict:
         started = perf_counter()
         now = self._clock()
         question = asked.question
-        snapshot = self._current.confirmed()
-        agent = snapshot.agents[agent.record.id]
+        snapshot, agent = self._present(agent)
         moment = datetime.fromtimestamp(now, UTC)
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=asked.explain)
         would_deny = self._mode == "audit" and not decision.allowed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItemPerMinute
@@ -78,7 +79,7 @@ class RateLimit:
             try:
                 async with asyncio.timeout(_TIMEOUT):
                     return await self._count(self._redis.limiter, agent_id, number)
-            except (StorageError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the limit is kept
                 self._lose(self._redis, error)
         return await self._count(self._local, agent_id, number)
 
@@ -98,8 +99,9 @@ class RateLimit:
     async def _return(self, redis: _Redis) -> None:
         while True:
             await asyncio.sleep(_RETRY)
-            if await redis.answers():
-                break
+            with suppress(Exception):  # whatever it is, the next try follows
+                if await redis.answers():
+                    break
         _log.info("Redis answers again: the rate limit is kept for all gateways together")
         self._returning = None
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from meshguard.gateway.background import Faults
     from meshguard.gateway.snapshot import Current
 
 
 class Metrics:
     """The metrics of one gateway (openapi.yaml, `get_metrics`)."""
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: Current, faults: Faults) -> None:
         self._registry = CollectorRegistry()
         checks = Counter("meshguard_policy_checks", "Decisions made.", ["decision"], registry=self._registry)
         self._checks = {word: checks.labels(word) for word in ("allow", "deny")}
@@ -27,6 +28,12 @@ class Metrics:
             "meshguard_condition_errors", "Tests that could not be evaluated.", registry=self._registry
         )
         active = Gauge("meshguard_active_agents", "Agents that are not revoked.", registry=self._registry)
+        failing = Gauge(
+            "meshguard_background_faults",
+            "Parts of the background work that fail at present.",
+            registry=self._registry,
+        )
+        failing.set_function(lambda: len(faults))
         active.set_function(
             lambda: sum(agent.record.status == "active" for agent in current.snapshot.agents.values())
         )

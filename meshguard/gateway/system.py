@@ -13,6 +13,7 @@ from sqlalchemy import text
 from meshguard.gateway import audit_log, store
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.pools import HEALTH_TIMEOUT
 from meshguard.gateway.problems import Problem
 from meshguard.gateway.writer import Change
 
@@ -58,7 +59,9 @@ async def get_health(gateway: Gateway, _request: Request) -> Response:
         version=VERSION,
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
-        checks=models.HealthChecks(database, _policies(gateway), audit, snapshot, _rate_limit(gateway)),
+        checks=models.HealthChecks(
+            database, _policies(gateway), audit, snapshot, _rate_limit(gateway), _background(gateway)
+        ),
     )
     return json_response(body.to_dict(), 200 if healthy else 503)
 
@@ -71,6 +74,11 @@ def _snapshot(gateway: Gateway) -> str:
 
 def _rate_limit(gateway: Gateway) -> str:
     return "Redis does not answer: the limit is kept locally" if gateway.limit.is_local else "ok"
+
+
+def _background(gateway: Gateway) -> str:
+    states = (str(gateway.faults), gateway.checkpoints.state())
+    return "; ".join(state for state in states if state != "ok") or "ok"
 
 
 def _policies(gateway: Gateway) -> str:
@@ -106,7 +114,13 @@ class Probe:
             return self._outcome
 
     async def _read(self) -> None:
-        await self._gateway.read(lambda connection: connection.execute(text("SELECT 1")).scalar())
+        await self._gateway.pools.health.run(self._select, HEALTH_TIMEOUT)
+
+    def _select(self) -> None:
+        query = text("SELECT 1")
+        store.read(
+            self._gateway.engine, lambda connection: connection.execute(query).scalar(), HEALTH_TIMEOUT
+        )
 
     async def _write(self) -> None:
         moment = milliseconds(self._gateway.clock())
@@ -125,6 +139,6 @@ async def _try(check: Callable[[], Awaitable[None]], failure: str) -> str:
     try:
         async with asyncio.timeout(_CHECK_TIMEOUT):
             await check()
-    except (Problem, TimeoutError):
+    except Exception:  # noqa: BLE001 - whatever it is, it is not well
         return failure
     return "ok"
