@@ -1178,7 +1178,8 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
 
         Returns:
-            `status`, `version`, `mode` and more. The status is `healthy` or `unhealthy`.
+            `status` (`healthy` or `unhealthy`), `version` and `mode`; with an admin token also `checks`,
+            `timestamp` and `uptime`.
 
         Raises:
             GatewayUnavailableError: The gateway can't be reached or did not answer in time.
@@ -1194,7 +1195,8 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             print(health["status"], health.get("mode"))
             ```
         """
-        return await self._transport.send(operations.health())
+        as_admin = self._transport.config.admin_token is not None
+        return await self._transport.send(operations.health(as_admin=as_admin))
 
     async def is_healthy(self) -> bool:
         """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
@@ -1209,7 +1211,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             ```
         """
         try:
-            return (await self.health())["status"] == "healthy"
+            return (await self._transport.send(operations.health()))["status"] == "healthy"
         except MeshGuardError:
             return False
 

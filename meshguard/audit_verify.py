@@ -388,7 +388,7 @@ def append_anchors(path: Path, heads: Iterable[Mapping[str, Any]], moment: datet
     known = {(anchor["stream"], anchor["count"]) for anchor in read_anchors(path)}
     new = [head for head in heads if (head["stream"], head["count"]) not in known]
     seen_at = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    with path.open("ab") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
         for head in new:
             anchor = {name: head[name] for name in ("stream", "count", "hash")}
             file.write(canonical({**anchor, "seenAt": seen_at}) + b"\n")

@@ -1264,7 +1264,8 @@ class MeshGuardClient(ClientBase[SyncTransport]):
         """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
 
         Returns:
-            `status`, `version`, `mode` and more. The status is `healthy` or `unhealthy`.
+            `status` (`healthy` or `unhealthy`), `version` and `mode`; with an admin token also `checks`,
+            `timestamp` and `uptime`.
 
         Raises:
             GatewayUnavailableError: The gateway can't be reached or did not answer in time.
@@ -1280,7 +1281,8 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             print(health["status"], health.get("mode"))
             ```
         """
-        return self._transport.send(operations.health())
+        as_admin = self._transport.config.admin_token is not None
+        return self._transport.send(operations.health(as_admin=as_admin))
 
     def is_healthy(self) -> bool:
         """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
@@ -1295,7 +1297,7 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             ```
         """
         try:
-            return self.health()["status"] == "healthy"
+            return self._transport.send(operations.health())["status"] == "healthy"
         except MeshGuardError:
             return False
 

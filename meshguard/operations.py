@@ -32,6 +32,7 @@ from urllib.parse import unquote
 
 import httpx
 
+from meshguard import exact_json
 from meshguard.config import Secret
 from meshguard.exceptions import (
     AuthenticationError,
@@ -201,7 +202,16 @@ def _evaluate_request(body: dict[str, Any]) -> dict[str, Any]:
     from meshguard_api.api.decisions.evaluate import _get_kwargs
     from meshguard_api.models import EvaluateRequest
 
-    return _get_kwargs(body=EvaluateRequest.from_dict(body))
+    return _exactly(_get_kwargs(body=EvaluateRequest.from_dict(body)))
+
+
+def _exactly(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with its JSON as text, in which numbers are exact; `httpx` knows no `Decimal`."""
+    try:
+        content = exact_json.encode(request["json"]).encode()
+    except exact_json.InexactError as error:
+        raise InvalidRequestError(f"The request can't be sent: it holds {error.cause}. Send less.") from None
+    return {**{name: value for name, value in request.items() if name != "json"}, "content": content}
 
 
 def _check_chunk(
@@ -213,7 +223,7 @@ def _check_chunk(
     questions = [Question(body["action"], body.get("resource")) for body in bodies]
     return Operation(
         "check_many",
-        _get_kwargs(body=EvaluateBatchRequest.from_dict({"requests": bodies})),
+        _exactly(_get_kwargs(body=EvaluateBatchRequest.from_dict({"requests": bodies}))),
         partial(_read_batch, questions),
         credential="agent",
         recover=lambda error: [_decide_unavailable(on_unavailable, asked, error) for asked in questions],
@@ -230,10 +240,20 @@ def _evaluate_body(asked: CheckRequest) -> dict[str, Any]:
     if resource := asked.get("resource"):
         body["resource"] = _text("resource", resource)
     if (context := asked.get("context")) is not None:
-        body["context"] = _mapping("context", context)
+        body["context"] = _exact_context(_mapping("context", context))
     if asked.get("explain"):
         body["explain"] = True
     return body
+
+
+def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encoded]:
+    try:
+        return exact_json.encode_members(context)
+    except exact_json.InexactError as error:
+        raise InvalidRequestError(
+            f"The context can't be sent: its member {error.name} has no exact JSON value, "
+            f"since it holds {error.cause}. Convert it to one, or omit the member."
+        ) from None
 
 
 def _read_decision(question: Question, response: httpx.Response) -> PolicyDecision:
@@ -282,6 +302,7 @@ def _decision(
         _string(body.get("auditId")),
         body.get("wouldDeny") is True,
         explanation=explanation if isinstance(explanation := body.get("explanation"), dict) else None,
+        conditional=conditional if isinstance(conditional := body.get("conditional"), bool) else None,
     )
 
 
@@ -651,11 +672,12 @@ def audit_stats(period: str = "24h") -> Operation[AuditStats]:
 # The gateway about itself
 
 
-def health() -> Operation[Health]:
-    """`get_health`; an unhealthy gateway answers 503 and the same fields."""
+def health(*, as_admin: bool = False) -> Operation[Health]:
+    """`get_health`; an unhealthy gateway answers 503 and the same fields, and more to an administrator."""
     from meshguard_api.api.system.get_health import _get_kwargs
 
-    return Operation("health", _get_kwargs(), _read_health, credential=None, repeatable=False)
+    credential: Credential | None = "admin" if as_admin else None
+    return Operation("health", _get_kwargs(), _read_health, credential=credential, repeatable=False)
 
 
 def _read_health(response: httpx.Response) -> Health:

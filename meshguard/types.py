@@ -26,6 +26,8 @@ class PolicyDecision:
         would_deny: True when the gateway is in mode `audit` and policy denies the action.
         degraded: True when the gateway was not available and `on_unavailable` decided instead.
         explanation: How the decision came about, when that was asked for.
+        conditional: Whether other arguments, another context or another time could turn the denial into
+            permission, when an explanation was asked for; None when the gateway does not say.
 
     Example:
         ```python
@@ -46,6 +48,7 @@ class PolicyDecision:
     would_deny: bool = False
     degraded: bool = False
     explanation: Mapping[str, Any] | None = field(default=None, hash=False)
+    conditional: bool | None = None
 
     def __bool__(self) -> bool:
         return self.allowed

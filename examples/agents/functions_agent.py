@@ -5,6 +5,7 @@ Run it with `python examples/agents/functions_agent.py`; needs `pip install 'mes
 
 from __future__ import annotations
 
+from meshguard import PolicyDeniedError
 from meshguard.guard import Guard
 from meshguard.integrations.functions import governed
 from meshguard.testing import RunningGateway, running_gateway
@@ -44,7 +45,10 @@ def work(guard: Guard) -> list[str]:
 
     print("find_order:", find_order("order-7"))
     print("refund:    ", refund("order-7", amount=20))
-    print("refund:    ", refund("order-7", amount=2000))
+    try:
+        refund("order-7", amount=2000)
+    except PolicyDeniedError as error:
+        print("refund:    ", error)
     return done
 
 

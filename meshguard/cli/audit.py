@@ -200,7 +200,8 @@ def export(  # noqa: PLR0917 - typer calls it
         for line in _progress(_within(_exported(client, filters), heads), heads):
             out.write(f"{line}\n")
     if found is not None:
-        heads_file.write_text(json.dumps({"heads": heads}, ensure_ascii=False) + "\n", encoding="utf-8")
+        with _replacing(heads_file) as out:
+            out.write(json.dumps({"heads": heads}, ensure_ascii=False) + "\n")
         _judge(found, as_json=False, quiet=True)
 
 
@@ -303,7 +304,8 @@ def _replacing(file: Path) -> Iterator[Any]:
     """Give a file to write to that takes the name when all is written."""
     part = Path(f"{file}.part")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
             yield out
         part.replace(file)

@@ -142,7 +142,7 @@ def _operation(template: str, method: str, spec: dict[str, Any], document: dict[
         id=spec["operationId"],
         method=method.upper(),
         template=template,
-        credential=next(iter(security[0])) if security else None,
+        credential=next(iter(security[0])) if security and {} not in security else None,
         path={parameter.name: parameter for parameter in parameters if parameter.place == "path"},
         query={parameter.name: parameter for parameter in parameters if parameter.place == "query"},
         headers={

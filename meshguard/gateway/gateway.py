@@ -22,6 +22,7 @@ from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
 from meshguard.gateway.files import PolicyFiles
+from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.pools import LONG_TIMEOUT, READ_TIMEOUT, Pool, Pools
@@ -80,11 +81,13 @@ class Gateway:
         self.faults = Faults()
         self.pools = Pools()
         self.current = Current(settings.snapshot_max_age, monotonic)
-        self.tokens = Tokens(settings, clock)
-        self.admin_token = AdminToken(settings, monotonic)
+        self.metrics = Metrics(self.current, self.faults) if settings.metrics_enabled else None
+        on_invalid = self.metrics.count_invalid_token if self.metrics else lambda: None
+        self.tokens = Tokens(settings, clock, on_invalid)
+        self._guess_reports = GuessReports(self, monotonic)
+        self.admin_token = AdminToken(settings, monotonic, self._guess_reports)
         self.seals = Seals(settings)
         self.counts = Counts()
-        self.metrics = Metrics(self.current, self.faults) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self.limit = RateLimit(settings, clock)
         self._started = monotonic_clock()
@@ -197,6 +200,8 @@ class Gateway:
         self._tasks.clear()
         if self.upstream:
             self.upstream.close()
+        await self.probe.stop()
+        await self._guess_reports.finish()
         await self.writer.stop()
         await asyncio.to_thread(self.sync.stop)
         with suppress(TimeoutError):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
 from limits.storage import storage_from_string
 
 from meshguard.gateway.problems import Problem
@@ -79,12 +78,12 @@ class RateLimit:
             try:
                 async with asyncio.timeout(_TIMEOUT):
                     return await self._count(self._redis.limiter, agent_id, number)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the limit is kept
+            except Exception as error:  # noqa: BLE001 - whatever it is, the limit still applies
                 self._lose(self._redis, error)
         return await self._count(self._local, agent_id, number)
 
     async def _count(self, limiter: FixedWindowRateLimiter, agent_id: str, number: int) -> int | None:
-        # Counting one is a test as well; many are tested first, lest those that don't fit be counted.
+        # Counting one is a test as well. Many are tested first, so that those that don't fit are not counted.
         fits = number == 1 or await limiter.test(self._item, agent_id, cost=number)
         if fits and await limiter.hit(self._item, agent_id, cost=number):
             return None
@@ -119,7 +118,7 @@ class _Redis:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 return await self._storage.check()
-        except (StorageError, OSError):
+        except Exception:  # noqa: BLE001 - the next try comes in a second
             return False
 
     async def close(self) -> None:

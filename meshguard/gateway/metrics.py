@@ -27,6 +27,16 @@ class Metrics:
         self._errors = Counter(
             "meshguard_condition_errors", "Tests that could not be evaluated.", registry=self._registry
         )
+        guesses = Counter(
+            "meshguard_admin_token_guesses",
+            "Wrong admin tokens, and requests of addresses that are locked out for them.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._guesses = {word: guesses.labels(word) for word in ("wrong", "locked_out")}
+        self._invalid_tokens = Counter(
+            "meshguard_agent_tokens_rejected", "Agent tokens that were not valid.", registry=self._registry
+        )
         active = Gauge("meshguard_active_agents", "Agents that are not revoked.", registry=self._registry)
         failing = Gauge(
             "meshguard_background_faults",
@@ -44,6 +54,14 @@ class Metrics:
         self._entries.inc()
         if errors:
             self._errors.inc(errors)
+
+    def count_guess(self, outcome: str) -> None:
+        """Count a wrong admin token (`wrong`), or a request of an address that is locked out."""
+        self._guesses[outcome].inc()
+
+    def count_invalid_token(self) -> None:
+        """Count an agent token that was not valid."""
+        self._invalid_tokens.inc()
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""

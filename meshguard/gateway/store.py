@@ -42,6 +42,7 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from meshguard.audit_verify import NO_HASH
+from meshguard.gateway.private_files import PrivateDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -228,6 +229,8 @@ def open_database(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, hide_parameters=True, connect_args=settings)
     engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
+    private = PrivateDatabase(parsed.database or "")
+    event.listen(engine, "do_connect", lambda *_: private.protect())  # before SQLite makes the file
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

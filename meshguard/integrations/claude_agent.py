@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.arguments import same
 from meshguard.integrations import needs
 
 with needs("claude_agent_sdk", "claude-agent"):
@@ -96,11 +97,11 @@ class _Session:
         """A hook of the user's; if it changes the arguments, these are decided on too."""
 
         async def wrapped(given: HookInput, use_id: str | None, context: HookContext) -> HookJSONOutput:
-            output = await inner(given, use_id, context)
+            call = self._call(cast("dict[str, Any]", given))
+            output = deepcopy(await inner(deepcopy(given), use_id, context))
             updated = _updated(output)
             if updated is None:
                 return output
-            call = self._call(cast("dict[str, Any]", given))
             said = await self._guard.arefused(replace(call, arguments=updated))
             return output if said is None else _denied(given["hook_event_name"], said)
 
@@ -112,8 +113,10 @@ class _Session:
         async def wrapped(
             tool: str, arguments: dict[str, Any], context: ToolPermissionContext
         ) -> PermissionResult:
-            result = await inner(tool, deepcopy(arguments), context)
-            if not isinstance(result, PermissionResultAllow) or result.updated_input in (None, arguments):
+            result = deepcopy(await inner(tool, deepcopy(arguments), context))
+            if not isinstance(result, PermissionResultAllow) or result.updated_input is None:
+                return result
+            if same(result.updated_input, arguments):
                 return result
             agent, session_id = self._agents.get(context.agent_id, (context.agent_id, None))
             call = ToolCall(

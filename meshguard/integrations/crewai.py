@@ -7,9 +7,9 @@ A hook before each tool call asks the guard, and a hook after it puts the denial
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import needs
@@ -116,6 +116,8 @@ class _Hooks:
 
     def before(self, context: ToolCallHookContext) -> bool | None:
         """Let the call pass with None, or block it with False."""
+        with suppress(Exception):  # CrewAI runs the tool if a hook fails
+            _check_names(self._guard, context)
         said = self._guard.refused(_call(context))
         self._denied.last = context.tool_input, said
         return None if said is None else False
@@ -134,6 +136,26 @@ def _call(context: ToolCallHookContext) -> ToolCall:
         framework="crewai",
         agent=role.strip() if isinstance(role, str) else None,
         run_id=get_execution_uuid(),
+    )
+
+
+# What an agent gets more tools from while it works.
+_SOURCES_OF_TOOLS = ("mcps", "apps", "multimodal", "allow_code_execution", "skills")
+_DELEGATION = ("delegate_work_to_coworker", "ask_question_to_coworker")
+
+
+def _check_names(guard: Guard, context: ToolCallHookContext) -> None:
+    """Warn of names in the guard's `action_map` and `agents` that no tool or agent of the crew has."""
+    crew = context.crew
+    if crew is None:
+        return
+    members: list[Any] = [member for member in (*crew.agents, crew.manager_agent) if member is not None]
+    tools = [tool.name for owner in (*members, *crew.tasks) for tool in owner.tools or ()]
+    # Some of these fields are deprecated, which reading them as attributes would report.
+    knows_all = not any(vars(member).get(name) for member in members for name in _SOURCES_OF_TOOLS)
+    guard.check_names(
+        tools=[*tools, context.tool_name, *_DELEGATION] if knows_all else None,
+        agents=[str(member.role).strip() for member in members],
     )
 
 

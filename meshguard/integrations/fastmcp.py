@@ -76,6 +76,7 @@ class MeshGuardMiddleware(Middleware):
             ToolError: The call is denied; the client gets it as a result with `is_error`.
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
+        context = context.copy(message=context.message.model_copy(deep=True))
         call = _call(context, context.message.name, context.message.arguments)
         decision = await self._guard.acheck(call)
         if not decision.allowed:
@@ -100,6 +101,7 @@ class MeshGuardMiddleware(Middleware):
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
         tools = await call_next(context)
+        self._guard.check_names(tools=[tool.name for tool in tools])
         visible = await self._guard.avisible([_call(context, tool.name) for tool in tools])
         return [tool for tool, shown in zip(tools, visible, strict=True) if shown]
 

@@ -20,14 +20,16 @@ R = TypeVar("R")
 def governed(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Have each call of a function decided on before its body runs.
 
-    The arguments go into `context.args` by name, defaults included, `self` and `cls` left out. A generator is
-    decided on when its first item is asked for; if it is denied, what `on_deny` gives is its only item.
+    The arguments go into `context.args` by name, with defaults, without `self` and `cls`. A call with an
+    argument that JSON can't represent is denied, unless the guard has a `context` function that selects what
+    policies see. A generator is checked when its first item is requested.
 
     Args:
         action: What the function does, by convention `verb:object`.
-        guard: How to decide, and what a denied call returns. When left out, one is made of `MESHGUARD_*` at
-            the first call and shared by all such functions; it raises: a denial as `PolicyDeniedError`, a
-            failure as the error it is.
+        guard: How to decide. When left out, one is made of `MESHGUARD_*` at the first call and shared by all
+            such functions; it raises a failure as the error it is. A denial is raised as `PolicyDeniedError`
+            unless the guard's `on_deny` requests something else: `"message"` returns a sentence, a function
+            what it returns. The result is then the only item of a generator.
 
     Returns:
         A decorator for a function, a coroutine function, a generator function or an async generator function.
@@ -35,7 +37,7 @@ def governed(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R
 
     Raises:
         TypeError: What is decorated is not a function.
-        PolicyDeniedError: At a call that is denied, with a guard made here or with `on_deny="raise"`.
+        PolicyDeniedError: At a call that is denied, unless `on_deny` of the guard requests something else.
         MeshGuardError: At a call for which no decision can be had, with a guard made here or with
             `on_error="raise"`.
 
@@ -44,7 +46,7 @@ def governed(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R
         from meshguard.guard import Guard
         from meshguard.integrations.functions import governed
 
-        @governed("read:contacts", Guard(client))
+        @governed("execute:lookup", Guard(client))
         def find_contact(name: str) -> str:
             return f"{name}@example.com"
 
@@ -65,7 +67,7 @@ def governed(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R
 
 @functools.cache
 def _default_guard() -> Guard:
-    return Guard(on_deny="raise", on_error="raise")
+    return Guard(on_error="raise")
 
 
 class _Function:
@@ -101,7 +103,9 @@ def _plain(function: _Function, known: Callable[[], Guard]) -> Callable[..., Any
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = function.call(args, kwargs)
         decision = known().check(call)
-        return function.body(*args, **kwargs) if decision.allowed else known().refuse(call, decision)
+        if decision.allowed:
+            return function.body(*args, **kwargs)
+        return known().refuse(call, decision, default="raise")
 
     return wrapper
 
@@ -111,7 +115,9 @@ def _coroutine(function: _Function, known: Callable[[], Guard]) -> Callable[...,
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = function.call(args, kwargs)
         decision = await known().acheck(call)
-        return await function.body(*args, **kwargs) if decision.allowed else known().refuse(call, decision)
+        if decision.allowed:
+            return await function.body(*args, **kwargs)
+        return known().refuse(call, decision, default="raise")
 
     return wrapper
 
@@ -123,7 +129,7 @@ def _generator(function: _Function, known: Callable[[], Guard]) -> Callable[...,
         decision = known().check(call)
         if decision.allowed:
             return (yield from function.body(*args, **kwargs))
-        yield known().refuse(call, decision)
+        yield known().refuse(call, decision, default="raise")
         return None
 
     return wrapper
@@ -135,7 +141,7 @@ def _async_generator(function: _Function, known: Callable[[], Guard]) -> Callabl
         call = function.call(args, kwargs)
         decision = await known().acheck(call)
         if not decision.allowed:
-            yield known().refuse(call, decision)
+            yield known().refuse(call, decision, default="raise")
             return
         items = function.body(*args, **kwargs)
         try:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.arguments import own_copy, same
 from meshguard.integrations import needs
 
 with needs("google.adk", "google-adk"):
-    from google.adk.agents import LlmAgent
+    from google.adk.agents import BaseAgent, LlmAgent
     from google.adk.plugins import BasePlugin
+    from google.adk.tools.agent_tool import AgentTool
 
 if TYPE_CHECKING:
+    from google.adk.agents.invocation_context import InvocationContext
     from google.adk.tools.base_tool import BaseTool
     from google.adk.tools.tool_context import ToolContext
 
@@ -38,7 +40,7 @@ class MeshGuardPlugin(BasePlugin):
 
     Example:
         ```python
-        from google.adk.agents import LlmAgent
+        from google.adk.agents import BaseAgent, LlmAgent
         from google.adk.apps import App
         from google.adk.runners import InMemoryRunner
         from meshguard.guard import Guard
@@ -58,6 +60,11 @@ class MeshGuardPlugin(BasePlugin):
         super().__init__(name="meshguard")
         self._guard = guard or Guard()
 
+    async def before_run_callback(self, *, invocation_context: InvocationContext) -> None:
+        """Warn of names in the guard's `action_map` and `agents` that no tool or agent of the app has."""
+        agents, tools = _names(invocation_context.agent)
+        self._guard.check_names(tools=tools, agents=agents)
+
     async def before_tool_callback(
         self, *, tool: BaseTool, tool_args: dict[str, Any], tool_context: ToolContext
     ) -> dict[str, Any] | None:
@@ -73,10 +80,14 @@ class MeshGuardPlugin(BasePlugin):
         # Each call has a task of its own, so that these end with it; the tool may run other agents meanwhile.
         _first_invocation.set(_first_invocation.get() or tool_context.invocation_id)
         _allowed.set(None)
-        denied = await self.decide(tool.name, tool_args, tool_context)
+        checked = own_copy(tool_args)
+        denied = await self.decide(tool.name, checked, tool_context)
+        if denied is None and not same(checked, tool_args):  # another hook changed them meanwhile
+            denied = await self.decide(tool.name, tool_args, tool_context)
+            checked = own_copy(tool_args)
         agent = tool_context._invocation_context.agent  # noqa: SLF001 - the public way makes a copy of all
         if denied is None and isinstance(agent, LlmAgent):
-            _allowed.set(_Allowed(self, tool_context, copy.deepcopy(tool_args)))
+            _allowed.set(_Allowed(self, tool_context, checked))
             _add_last_word(agent)
         return denied
 
@@ -94,6 +105,23 @@ class MeshGuardPlugin(BasePlugin):
         )
         decision = await self._guard.acheck(call)
         return None if decision.allowed else {"error": self._guard.refuse_as_text(call, decision)}
+
+
+def _names(first: Any) -> tuple[list[str] | None, list[str] | None]:
+    """The names of all agents and tools; None where some are known at run time only."""
+    members, tools = [getattr(first, "root_agent", first)], ["transfer_to_agent"]
+    knows_tools = True
+    for member in members:
+        if not isinstance(member, BaseAgent):
+            return None, None
+        others = list(member.sub_agents)
+        for tool in getattr(member, "tools", ()):
+            name = getattr(tool, "name", None) or getattr(tool, "__name__", None)
+            knows_tools = knows_tools and name is not None  # a set of tools has none
+            tools.append(str(name))
+            others += [tool.agent] if isinstance(tool, AgentTool) else []
+        members += [other for other in others if all(other is not one for one in members)]
+    return [member.name for member in members], tools if knows_tools else None
 
 
 @dataclass(frozen=True)
@@ -114,7 +142,7 @@ async def _last_word(
 ) -> dict[str, Any] | None:
     """Decide again on arguments that a later hook has changed; the last callback of an agent."""
     allowed = _allowed.get()
-    if allowed is None or allowed.tool_context is not tool_context or allowed.arguments == args:
+    if allowed is None or allowed.tool_context is not tool_context or same(allowed.arguments, args):
         return None
     return await allowed.plugin.decide(tool.name, args, tool_context)
 

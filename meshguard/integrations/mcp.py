@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.arguments import own_copy
 from meshguard.integrations import needs
 
 with needs("mcp", "mcp"):
     from mcp import Client, ClientSession
     from mcp.server.auth.middleware.auth_context import get_access_token
     from mcp.server.extension import Extension
-    from mcp_types import CallToolResult, TextContent
+    from mcp_types import CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,16 +85,20 @@ class MeshGuardExtension(Extension):
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
         token = get_access_token()
+        tool, arguments = params.name, own_copy(params.arguments)
         call = ToolCall(
-            params.name,
-            params.arguments,
+            tool,
+            arguments,
             call_id=None if ctx.request_id is None else str(ctx.request_id),
             framework="mcp",
             agent=token.client_id if token else None,
             run_id=run_id(ctx.meta, ctx.request),
         )
         decision = await self._guard.acheck(call)
-        return await call_next(ctx) if decision.allowed else _denial(self._guard.refusal(call, decision))
+        if not decision.allowed:
+            return _denial(self._guard.refusal(call, decision))
+        params.name, params.arguments = tool, arguments  # what was checked is what runs
+        return await call_next(ctx)
 
 
 class GovernedClientSession(ClientSession):
@@ -149,11 +154,14 @@ class GovernedClientSession(ClientSession):
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
         if request.method == "tools/call":
+            request = own_copy(request)
             params = cast("CallToolRequestParams", request.params)
             denial = await _refused(self._guard, params.name, params.arguments, params.meta)
             if denial is not None:
                 return cast("Result", denial)
-        return await super().send_request(request, result_type, *args, **kwargs)
+        result = await super().send_request(request, result_type, *args, **kwargs)
+        _check_names(self._guard, request.params, result)
+        return result
 
 
 @dataclass
@@ -201,8 +209,26 @@ class GovernedClient(Client):
             PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
+        arguments = own_copy(arguments)
         denial = await _refused(self.guard, name, arguments, kwargs.get("meta"))
         return denial or await super().call_tool(name, arguments, *args, **kwargs)
+
+    async def list_tools(self, *, cursor: str | None = None, **kwargs: Any) -> ListToolsResult:
+        """List the server's tools, and warn of names in the guard's `action_map` that none of them has.
+
+        Args:
+            cursor: As for `Client.list_tools`.
+            kwargs: As for `Client.list_tools`.
+
+        Returns:
+            The server's result.
+
+        Raises:
+            MCPError: The server answered with an error, or did not answer.
+        """
+        result = await super().list_tools(cursor=cursor, **kwargs)
+        _check_names(self.guard, PaginatedRequestParams(cursor=cursor), result)
+        return result
 
 
 def run_id(meta: Mapping[str, Any] | None, request: Any = None) -> str | None:
@@ -222,6 +248,12 @@ def run_id(meta: Mapping[str, Any] | None, request: Any = None) -> str | None:
     session_id = getattr(request, "headers", {}).get("mcp-session-id")
     # A digest: whoever reads the audit log must not be able to join the session.
     return session_id and hashlib.sha256(session_id.encode()).hexdigest()[:32]
+
+
+def _check_names(guard: Guard, params: object, result: object) -> None:
+    """Warn of names that no tool has, where a server lists all of its tools at once."""
+    if isinstance(result, ListToolsResult) and not (getattr(params, "cursor", None) or result.next_cursor):
+        guard.check_names(tools=[tool.name for tool in result.tools])
 
 
 async def _refused(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshguard.exceptions import ConfigurationError
 from meshguard.guard import Guard, ToolCall
@@ -89,11 +89,15 @@ def governed(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
     team = list(_team(agent))
     for member in team:
         _check_coverage(member)
+    guard = guard or Guard()
     ours = guardrail(guard)
     for member in team:
         member.tools = [_guarded_tool(tool, ours) for tool in member.tools]
         for server in member.mcp_servers:
             server.tool_input_guardrails = _last(ours, server.tool_input_guardrails)
+    tools = [tool.name for member in team for tool in member.tools]
+    knows_all = not any(member.mcp_servers for member in team)
+    guard.check_names(tools=tools if knows_all else None, agents=[member.name for member in team])
     return agent
 
 
@@ -127,7 +131,7 @@ def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
         decision = await known.acheck(call)
         if not decision.allowed:
             return ToolGuardrailFunctionOutput.reject_content(known.refuse_as_text(call, decision))
-        _shield(data.context)
+        _shield(data.context, call)
         return ToolGuardrailFunctionOutput.allow()
 
     return _Guardrail(decide, name="meshguard")
@@ -151,9 +155,10 @@ def _tool_call(data: ToolInputGuardrailData) -> ToolCall:
     )
 
 
-def _shield(context: ToolContext[Any]) -> None:
-    """Show the hooks that come later a copy of the call, so that what they write to it changes nothing."""
+def _shield(context: ToolContext[Any], allowed: ToolCall) -> None:
+    """Run the arguments that were checked, whatever hooks wrote meanwhile; later hooks get a copy."""
     if context.tool_call:
+        context.tool_call.arguments = cast("str", allowed.arguments)
         context.tool_call = context.tool_call.model_copy()
 
 

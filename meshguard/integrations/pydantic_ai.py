@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.arguments import own_copy
 from meshguard.integrations import needs
 
 with needs("pydantic_ai", "pydantic-ai"):
@@ -60,6 +61,15 @@ class MeshGuardCapability(AbstractCapability[Any]):
         """Innermost: no other capability changes the arguments after the decision."""
         return CapabilityOrdering(position="innermost")
 
+    async def prepare_tools(
+        self,
+        ctx: RunContext[Any],  # noqa: ARG002 - the framework's signature
+        tool_defs: list[ToolDefinition],
+    ) -> list[ToolDefinition]:
+        """Warn of names in the guard's `action_map` that no tool has; the tools stay as they are."""
+        self._guard.check_names(tools=[tool.name for tool in tool_defs])
+        return tool_defs
+
     async def wrap_tool_execute(
         self,
         ctx: RunContext[Any],
@@ -84,13 +94,14 @@ class MeshGuardCapability(AbstractCapability[Any]):
         tool_def: ToolDefinition,  # noqa: ARG002 - the framework's signature
         args: ValidatedToolArgs,
     ) -> ValidatedToolArgs:
-        """Decide.
+        """Decide about a copy of the arguments, which is what the tool gets.
 
         Raises:
             SkipToolExecution: The call is denied; it holds what the model is told.
             PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
+        args = own_copy(args)
         asked = ToolCall(
             call.tool_name,
             args,

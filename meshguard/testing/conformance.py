@@ -22,10 +22,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pytest
@@ -33,6 +31,7 @@ import pytest
 from meshguard.client import MeshGuardClient
 from meshguard.guard import Guard, ToolCall
 from meshguard.testing import RunningGateway, running_gateway
+from meshguard.testing.broken_gateway import broken_gateway, nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -53,7 +52,13 @@ rules:
     conditions: {context.args.amount: {lte: 100}}
   - {name: archivists, effect: allow, actions: ["execute:delete_records"], conditions: {tags: [archivist]}}
 """
-_HANGS_UP = None
+_INEXACT: dict[str, Any] = {
+    "infinity": float("inf"),
+    "set": {"Ada"},
+    "bytes": b"Ada",
+    "object": object(),
+    "surrogate": "\ud800",
+}
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,7 @@ class AdapterConformance:
             checked.
         parallel: Whether a model can make several calls in one turn.
         texts: Whether the model's arguments reach the adapter as the text it wrote.
+        values: Whether the arguments may be any Python values, as functions get them.
         maps: Whether the guard names the actions. Else the adapter does, where a tool is made.
         agents: Whether the framework has several agents with names.
         rewrites: Whether a hook that comes later can put other arguments in place.
@@ -178,6 +184,7 @@ class AdapterConformance:
     modes: ClassVar[Sequence[str]] = ("sync",)
     parallel: ClassVar[bool] = True
     texts: ClassVar[bool] = False
+    values: ClassVar[bool] = False
     maps: ClassVar[bool] = True
     agents: ClassVar[bool] = False
     rewrites: ClassVar[bool] = False
@@ -276,7 +283,7 @@ class AdapterConformance:
 
     def test_nothing_runs_while_the_gateway_is_down(self, mode: str) -> None:
         """No decision is a denial, and the model is told."""
-        with MeshGuardClient(_nowhere(), "agent.token", max_retries=0, trust_env=False) as client:
+        with MeshGuardClient(nowhere(), "agent.token", max_retries=0, trust_env=False) as client:
             outcome = self._played(Script(Guard(client), [[LOOKUP]], mode))
         outcome.ran_exactly()
         outcome.told(0, "denied")
@@ -285,7 +292,7 @@ class AdapterConformance:
     def test_nothing_runs_when_the_gateway_answers_nonsense(self, mode: str, answer: str) -> None:
         """Only a decision that allows is permission."""
         with (
-            _broken_gateway(answer) as url,
+            broken_gateway(answer) as url,
             MeshGuardClient(url, "agent.token", max_retries=0, trust_env=False) as client,
         ):
             outcome = self._played(Script(Guard(client), [[LOOKUP]], mode))
@@ -306,12 +313,26 @@ class AdapterConformance:
         outcome.ran_exactly()
         outcome.told(0, "denied")
 
-    @pytest.mark.parametrize("text", ["{", "[1]", '{"query": NaN}', '{"query": "a", "query": "b"}'])
+    @pytest.mark.parametrize(
+        "text", ["{", "[1]", '{"query": NaN}', '{"query": 1e999}', '{"query": "a", "query": "b"}']
+    )
     def test_a_call_with_bad_arguments_does_not_run(self, world: World, mode: str, text: str) -> None:
         """Arguments that can't be read, or can be read in two ways, are refused."""
         arguments: Mapping[str, Any] | str = text if self.texts else {"nonsense": text}
         outcome = self._outcome(world, mode, [[Call("lookup", arguments)]])
         outcome.ran_exactly()
+
+    @pytest.mark.parametrize("value", ["infinity", "set", "bytes", "object", "surrogate"])
+    def test_an_argument_that_json_cannot_represent_does_not_run(
+        self, world: World, mode: str, value: str
+    ) -> None:
+        """No argument disappears on its way to the policy; the model is told its name."""
+        if not self.values:
+            return
+        outcome = self._outcome(world, mode, [[Call("lookup", {"query": _INEXACT[value]})]])
+        outcome.ran_exactly()
+        outcome.told(0, "denied", "'query'")
+        outcome.audited()
 
     def test_the_arguments_that_are_decided_on_are_those_the_tool_gets(self, world: World, mode: str) -> None:
         """A hook that comes later can't slip others in."""
@@ -482,49 +503,3 @@ def _is_listing(entry: AuditEntry) -> bool:
     """Its context is kept as values, or as fingerprints, by key."""
     kept: Mapping[str, Any] = entry.get("context") or {}
     return any("listing" in part for part in kept.values())
-
-
-def _nowhere() -> str:
-    """A URL at which nobody answers."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.server_close()
-    return f"http://127.0.0.1:{server.server_port}"
-
-
-_ANSWERS: dict[str, tuple[int, str, bytes] | None] = {
-    "500": (500, "application/json", b'{"error": "internal_error", "message": "Sorry.", "traceId": "t"}'),
-    "html": (200, "text/html", b"<h1>It works!</h1>"),
-    "allow-in-words": (200, "application/json", b'{"decision": "allow me to explain"}'),
-    "hangs-up": _HANGS_UP,
-}
-
-
-@contextmanager
-def _broken_gateway(answer: str) -> Iterator[str]:
-    said = _ANSWERS[answer]
-
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if said is None:
-                return
-            status, media, body = said
-            self.send_response(status)
-            self.send_header("Content-Type", media)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = _answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()

@@ -3,17 +3,23 @@
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from meshguard import MeshGuardClient, PolicyDeniedError, guard
+from meshguard import GatewayUnavailableError, MeshGuardClient, PolicyDeniedError, guard
 from meshguard.guard import Guard
 from meshguard.integrations import functions
 from meshguard.integrations.functions import governed
+from meshguard.testing import RunningGateway, running_gateway
+from meshguard.testing.broken_gateway import nowhere
 from meshguard.testing.conformance import AdapterConformance, Call, Script, failures
+from tests.adapters.meanwhile import meanwhile
 from tests.adapters.pages import run_docstrings, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
+from tests.python_values import INEXACT, Amount, Level
 
 
 class TestFunctions(AdapterConformance):
@@ -22,6 +28,8 @@ class TestFunctions(AdapterConformance):
     modes = ("sync", "async", "generator", "async generator")
     traces = False
     maps = False
+    raises = False  # the loop tells its model what a function raised
+    values = True
 
     def govern(self, guard: Guard, function: Callable[..., Any]) -> Callable[..., Any]:
         return governed(f"execute:{function.__name__}", guard)(function)
@@ -71,8 +79,11 @@ _SHAPES: dict[str, Callable[..., Any]] = {
 
 
 def _told(tool: Callable[..., Any], call: Call) -> str:
-    said = tool(**_arguments(call))
-    return said if isinstance(said, str) else "".join(said)
+    try:
+        said = tool(**_arguments(call))
+        return said if isinstance(said, str) else "".join(said)
+    except PolicyDeniedError as error:
+        return f"denied: {error.action}: {error}"
 
 
 async def _all(tools: dict[str, Callable[..., Any]], script: Script) -> list[str]:
@@ -83,8 +94,11 @@ async def _all(tools: dict[str, Callable[..., Any]], script: Script) -> list[str
 
 
 async def _atold(tool: Callable[..., Any], call: Call) -> str:
-    said = tool(**_arguments(call))
-    return "".join([str(item) async for item in said]) if inspect.isasyncgen(said) else await said
+    try:
+        said = tool(**_arguments(call))
+        return "".join([str(item) async for item in said]) if inspect.isasyncgen(said) else await said
+    except PolicyDeniedError as error:
+        return f"denied: {error.action}: {error}"
 
 
 def _arguments(call: Call) -> dict[str, Any]:
@@ -144,7 +158,129 @@ def test_methods_are_governed_without_self_and_with_defaults(world: Any) -> None
                 raise AssertionError("it ran")
 
         assert Desk().small() == "sent 10"
-        assert "denied" in Desk.large()
+        with pytest.raises(PolicyDeniedError):
+            Desk.large()
+        guard.close()
+
+
+def paying(guard: Guard, shape: str, paid: list[Any]) -> Callable[..., Any]:
+    """A function of a shape that pays, or what it would have returned; called, it is run to its end."""
+
+    def pay(amount: Any) -> bool:
+        paid.append(amount)
+        return True
+
+    async def apay(amount: Any) -> bool:
+        return pay(amount)
+
+    if shape in {"sync", "generator"}:
+        tool = governed("execute:transfer", guard)(_SHAPES[shape](pay))
+        return lambda amount: tool(amount) if shape == "sync" else list(tool(amount))
+    atool = governed("execute:transfer", guard)(_SHAPES[shape](apay))
+
+    async def run(amount: Any) -> Any:
+        try:
+            return await atool(amount) if shape == "async" else [item async for item in atool(amount)]
+        finally:
+            await guard.aclose()
+
+    return lambda amount: asyncio.run(run(amount))
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_a_denied_function_raises_unless_on_deny_requests_something_else(world: Any, shape: str) -> None:
+    with world.agent("payer") as (client, _):
+        paid: list[Any] = []
+        with pytest.raises(PolicyDeniedError):
+            paying(Guard(client), shape, paid)(5000)
+        with pytest.raises(PolicyDeniedError):
+            paying(Guard(client, on_deny="raise"), shape, paid)(5000)
+        assert "denied" in str(paying(Guard(client, on_deny="message"), shape, paid)(5000))
+        falsy = paying(Guard(client, on_deny=lambda *_: False), shape, paid)(5000)
+        assert falsy in (False, [False])
+        assert paid == []
+        assert paying(Guard(client), shape, paid)(50) in (True, [True])
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_no_decision_is_a_denial_that_a_function_raises(shape: str) -> None:
+    paid: list[Any] = []
+    with MeshGuardClient(nowhere(), "agent.token", max_retries=0, trust_env=False) as client:
+        with pytest.raises(PolicyDeniedError, match="no decision could be had"):
+            paying(Guard(client), shape, paid)(50)
+        with pytest.raises(GatewayUnavailableError):
+            paying(Guard(client, on_error="raise"), shape, paid)(50)
+    assert paid == []
+
+
+@pytest.fixture(scope="module")
+def lenient_gateway() -> Iterator[RunningGateway]:
+    """A gateway whose policy allows what it does not see."""
+    with running_gateway(LENIENT) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def lenient(lenient_gateway: RunningGateway) -> Iterator[MeshGuardClient]:
+    with lenient_gateway.agent() as client:
+        yield client
+
+
+LENIENT = """
+name: lenient
+rules:
+  - {effect: allow, actions: ["execute:transfer"]}
+  - {effect: deny, actions: ["execute:transfer"], conditions: {context.args.amount: {exists: true, gt: 1000}}}
+"""
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+@pytest.mark.parametrize("name", INEXACT)
+def test_a_value_that_json_cannot_represent_pays_nothing(
+    lenient: MeshGuardClient, shape: str, name: str
+) -> None:
+    paid: list[Any] = []
+    with pytest.raises(PolicyDeniedError, match="the argument 'amount' holds"):
+        paying(Guard(lenient), shape, paid)(INEXACT[name])
+    assert paid == []
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+@pytest.mark.parametrize("amount", [Decimal(5000), Fraction(10000, 2), Level.HIGH, Amount(5000), 1e4, "5000"])
+def test_an_exact_value_is_compared_as_what_it_is(lenient: MeshGuardClient, shape: str, amount: Any) -> None:
+    paid: list[Any] = []
+    with pytest.raises(PolicyDeniedError):
+        paying(Guard(lenient), shape, paid)(amount)
+    assert paid == []
+    assert paying(Guard(lenient), shape, paid)(Decimal("0.5")) in (True, [True])
+
+
+@pytest.mark.parametrize("shape", _SHAPES)
+def test_an_argument_that_changes_during_the_check_pays_nothing(
+    lenient_gateway: RunningGateway, lenient: MeshGuardClient, shape: str
+) -> None:
+    paid: list[Any] = []
+    orders = [{"amount": 10}]
+    with (
+        meanwhile(lenient_gateway.url, lambda: orders[0].update(amount=5000)) as url,
+        MeshGuardClient(url, lenient.agent_token, trust_env=False) as client,
+        pytest.raises(PolicyDeniedError, match="changed while the call was checked"),
+    ):
+        paying(Guard(client, context=lambda _: {}), shape, paid)(orders)
+    assert paid == []
+
+
+def test_a_context_function_makes_room_for_other_arguments(world: Any) -> None:
+    with world.agent("payer") as (client, _):
+        guard = Guard(client, context=lambda call: {"args": {"amount": call.arguments["amount"]}})
+
+        @governed("execute:transfer", guard)
+        def pay(session: object, amount: int) -> bool:  # noqa: ARG001
+            return amount > 0
+
+        assert pay(object(), 50)
+        with pytest.raises(PolicyDeniedError):
+            pay(object(), 5000)
         guard.close()
 
 

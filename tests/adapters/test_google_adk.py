@@ -220,6 +220,37 @@ def test_arguments_that_an_agents_callback_changes_are_decided_on_again(desk: De
     assert [decision for _, _, decision in desk.decisions(events[0].invocation_id)] == ["allow", "deny"]
 
 
+def enlarge_within(tool: Any, args: dict[str, Any], tool_context: Any) -> None:  # noqa: ARG001
+    """Changes what the arguments hold, and leaves the arguments themselves."""
+    args["order"]["amount"] = 1000
+
+
+def test_arguments_that_are_changed_within_are_decided_on_again(desk: Desk) -> None:
+    paid: list[Any] = []
+
+    def lookup(order: dict[str, Any]) -> str:
+        paid.append(order)
+        return "paid"
+
+    ask = Call("lookup", {"order": {"amount": 10}})
+    agent = desk.agent([ask], tools=[lookup], before_tool_callback=[enlarge_within])
+    events = desk.run(agent)
+    decided = desk.decisions(events[0].invocation_id)
+    assert decided == [("clerk", "execute:lookup", "allow")] * 2
+
+
+@pytest.mark.parametrize("changed", [10.0, True, "10"])
+def test_arguments_that_are_equal_but_not_the_same_are_decided_on_again(desk: Desk, changed: Any) -> None:
+    amount = 1 if changed is True else 10
+
+    def retype(tool: Any, args: dict[str, Any], tool_context: Any) -> None:  # noqa: ARG001
+        args["amount"] = changed
+
+    call = Call("transfer", {"amount": amount, "to": "Ada"})
+    events = desk.run(desk.agent([call], before_tool_callback=retype))
+    assert len(desk.decisions(events[0].invocation_id)) == 2
+
+
 def test_arguments_that_a_later_plugin_changes_are_decided_on_again(desk: Desk) -> None:
     events = desk.run(desk.agent([SMALL]), Rewriting(LARGE.arguments))
     assert "denied" in told(events)[0]

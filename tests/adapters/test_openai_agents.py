@@ -12,6 +12,8 @@ import pytest
 from agents import (
     Agent,
     ApplyPatchTool,
+    ComputerTool,
+    CustomTool,
     FunctionTool,
     Handoff,
     LocalShellTool,
@@ -19,6 +21,7 @@ from agents import (
     RunHooks,
     Runner,
     RunState,
+    ShellTool,
     ToolGuardrailFunctionOutput,
     ToolInputGuardrail,
     ToolInputGuardrailData,
@@ -335,11 +338,19 @@ def test_a_guardrail_can_be_attached_by_hand(team: Team) -> None:
     assert team.deleted == []
 
 
+async def _ran(*_: object) -> str:
+    return "ran"
+
+
 @pytest.mark.parametrize(
     "agent",
     [
         Agent(name="local", tools=[LocalShellTool(executor=lambda _: "ran")]),
         Agent(name="local", tools=[ApplyPatchTool(editor=object())]),  # type: ignore[arg-type]
+        Agent(name="local", tools=[ShellTool(executor=lambda _: "ran")]),
+        Agent(name="local", tools=[ShellTool(executor=lambda _: "ran", environment={"type": "local"})]),
+        Agent(name="local", tools=[ComputerTool(computer=object())]),
+        Agent(name="local", tools=[CustomTool(name="any", description="", on_invoke_tool=_ran)]),
         SandboxAgent(name="local"),
         Agent(name="first", handoffs=[Agent(name="local", tools=[LocalShellTool(executor=lambda _: "ran")])]),
     ],
@@ -358,9 +369,11 @@ def test_a_handoff_to_an_unknown_agent_is_refused(team: Team) -> None:
         governed(Agent(name="clerk", handoffs=[by_hand]), team.guard)
 
 
-def test_tools_of_the_provider_stay_as_they_are(team: Team) -> None:
-    search = WebSearchTool()
-    assert governed(Agent(name="clerk", tools=[search]), team.guard).tools == [search]
+@pytest.mark.parametrize(
+    "tool", [WebSearchTool(), ShellTool(environment={"type": "container_auto"})], ids=["search", "shell"]
+)
+def test_tools_of_the_provider_stay_as_they_are(team: Team, tool: Any) -> None:
+    assert governed(Agent(name="clerk", tools=[tool]), team.guard).tools == [tool]
 
 
 def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sized
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,16 @@ THREATS = (
     "A network attacker",
     "Resource exhaustion",
 )
+# A module that sweeps a class of hostile inputs has its corpus, or their number, in a constant.
+# Each row of "What was tried" is the sum of some.
+TRIED: dict[str, tuple[str, ...]] = {
+    "hostile policies and contexts": (
+        "tests/policy/test_hostile_input.py REFUSED",
+        "tests/policy/test_hostile_input.py HOSTILE_CONTEXTS",
+    ),
+    "tampering with the audit log": ("tests/gateway/test_audit_tampering.py ATTACKS",),
+    "kinds of attack at once": ("benchmarks/_attackers.py KINDS",),
+}
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
@@ -68,3 +80,23 @@ def test_every_promise_names_tests_that_exist(promise: str) -> None:
 def test_every_name_of_a_test_belongs_to_a_promise() -> None:
     assert PAGE.count("::") == sum(len(_TEST.findall(promise)) for promise in PROMISES)
     assert len(PROMISES) > 40
+
+
+def number_of(constant: str) -> int:
+    """Return a constant that is a number, or the size of one that is a corpus."""
+    file, _, name = constant.partition(" ")
+    value: int | Sized = getattr(import_module(file.removesuffix(".py").replace("/", ".")), name)
+    return value if isinstance(value, int) else len(value)
+
+
+def rows_of_tried() -> list[list[str]]:
+    lines = sections()["What was tried"][""].splitlines()
+    return [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
+
+
+def test_the_page_has_the_numbers_of_what_was_tried() -> None:
+    def row(what: str, constants: tuple[str, ...]) -> list[str]:
+        modules = dict.fromkeys(f"`{constant.partition(' ')[0]}`" for constant in constants)
+        return [what, f"{sum(map(number_of, constants)):,}", "0", ", ".join(modules)]
+
+    assert rows_of_tried() == [row(*tried) for tried in TRIED.items()]

@@ -333,16 +333,20 @@ def test_a_backup_of_a_running_gateway_is_restored_whole(
 
 
 @pytest.mark.usefixtures("asked")
-def test_restore_refuses_what_a_gateway_runs_on_and_what_would_be_lost(tmp_path: Path) -> None:
+def test_restore_refuses_what_a_gateway_runs_on_and_what_would_be_lost(lab: Lab, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/gateway.db"
     copy = tmp_path / "copy.db"
     backed_up("backup", copy, "--database-url", url)
     refused = backed_up("restore", copy, "--database-url", url)
     assert refused.exit_code == 2
     assert "--force" in refused.stderr
+    lab.create(name="made-after-the-backup")
     in_use = backed_up("restore", copy, "--force", "--database-url", url)
     assert in_use.exit_code == 2
     assert "in use" in in_use.stderr
+    with closing(sqlite3.connect(tmp_path / "gateway.db")) as database:
+        names = {name for (name,) in database.execute("SELECT name FROM agents")}
+    assert "made-after-the-backup" in names
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + bytes(4_000)])

@@ -37,7 +37,7 @@ def test_the_gateway_says_what_it_is(lab: Lab) -> None:
 
 
 def test_health_says_that_all_is_well(lab: Lab) -> None:
-    body = httpx.get(f"{lab.url}/health").json()
+    body = lab.admin.get("/health").json()
     assert body["status"] == "healthy"
     assert body["checks"] == dict.fromkeys(("database", "policies", "audit", "snapshot", "rateLimit"), "ok")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["timestamp"])
@@ -49,6 +49,11 @@ def test_unknown_paths_are_answered_404_in_the_one_shape(lab: Lab, path: str) ->
     assert response.status_code == 404
     assert response.json().keys() == {"error", "message", "traceId"}
     assert response.headers["X-MeshGuard-Trace-ID"] == response.json()["traceId"]
+
+
+@pytest.mark.parametrize("path", ["/admin/agents/x/y", "/admin/policies/x/y", "/admin/agents/x/token/y"])
+def test_a_path_parameter_is_one_segment(lab: Lab, path: str) -> None:
+    assert lab.admin.request("PURGE", path).status_code == 404
 
 
 @pytest.mark.parametrize(

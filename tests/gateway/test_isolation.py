@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from meshguard.gateway import (
     gateway,
     partitions,
     store,
-    sync,
     system,
     writer,
 )
@@ -160,7 +160,7 @@ def test_background_work_survives_every_error(
 
 @pytest.mark.parametrize("make", ODD, ids=ODD_IDS)
 def test_a_change_that_raises_fails_alone(
-    make: Callable[[], BaseException], lab: Lab, gateways: list[Gateway], monkeypatch: pytest.MonkeyPatch
+    make: Callable[[], BaseException], lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = lab.agent()
 
@@ -277,13 +277,14 @@ class CommitLost:
         if mode == "before":
             raise OSError("lost before")
         if mode == "after":
-            connection.connection.driver_connection.commit()
+            driver: Any = connection.connection.driver_connection
+            driver.commit()
             raise OSError("lost after")
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 @pytest.mark.parametrize("mode", ["before", "after"])
-def test_a_commit_of_unknown_result_is_looked_up(lab: Lab, mode: str, gateways: list[Gateway]) -> None:
+def test_a_commit_of_unknown_result_is_looked_up(lab: Lab, mode: str) -> None:
     agent = lab.agent()
     check(agent, "read:before")
     lost = CommitLost()
@@ -310,7 +311,7 @@ def test_a_lost_head_begins_one_new_chain(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_long_reader_of_sqlite_delays_no_decision(
-    open_lab: Callable[..., Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gateways: list[Gateway]
+    open_lab: Callable[..., Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "_INTERVAL", 0.01)
     monkeypatch.setattr(checkpoints, "_LONG_LOG", 2)
@@ -445,12 +446,17 @@ def test_a_batch_weighs_what_it_holds(
     assert until(lambda: gateways[0].writer._pending == 0)
 
 
-def test_waiting_jobs_are_written_at_the_end(gateways: list[Gateway], lab: Lab) -> None:
+@pytest.mark.usefixtures("lab")
+def test_waiting_jobs_are_written_at_the_end(gateways: list[Gateway]) -> None:
     started = gateways[0]
     done: list[int] = []
 
     async def fill() -> None:
-        jobs = [started.writer.change(lambda _, n=n: Change(done.append(n))) for n in range(50)]
+        def note(number: int, _: Connection) -> Change[None]:
+            done.append(number)
+            return Change(None)
+
+        jobs = [started.writer.change(partial(note, n)) for n in range(50)]
         tasks = [asyncio.ensure_future(job) for job in jobs]
         await asyncio.sleep(0)
         await started.writer.stop()
@@ -460,7 +466,8 @@ def test_waiting_jobs_are_written_at_the_end(gateways: list[Gateway], lab: Lab) 
     assert sorted(done) == list(range(50))
 
 
-def test_a_caller_that_left_disturbs_no_other(gateways: list[Gateway], lab: Lab) -> None:
+@pytest.mark.usefixtures("lab")
+def test_a_caller_that_left_disturbs_no_other(gateways: list[Gateway]) -> None:
     started = gateways[0]
 
     async def leave() -> int:
@@ -474,20 +481,19 @@ def test_a_caller_that_left_disturbs_no_other(gateways: list[Gateway], lab: Lab)
     assert started.writer._pending == 0
 
 
-def test_a_change_that_cannot_be_read_back_is_doubted(
-    gateways: list[Gateway], lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_change_that_cannot_be_read_back_is_doubted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     created = lab.create()
     agent = lab.client(created["token"])
     assert check(agent, "read:x").status_code == 200
     with monkeypatch.context() as broken:
-        broken.setattr(sync.store, "read_revision", lambda _: 1 // 0)
+        broken.setattr(store, "read_revision", lambda _: 1 // 0)
         assert lab.admin.delete(f"/admin/agents/{created['id']}").status_code == 204
         assert check(agent, "read:x").status_code == 503
     assert until(lambda: check(agent, "read:x").status_code == 401)
 
 
-def test_what_was_read_before_a_doubt_does_not_settle_it(gateways: list[Gateway], lab: Lab) -> None:
+@pytest.mark.usefixtures("lab")
+def test_what_was_read_before_a_doubt_does_not_settle_it(gateways: list[Gateway]) -> None:
     current = gateways[0].current
     gateways[0].sync.stop()
     seen = current.doubts
@@ -512,7 +518,7 @@ def test_a_snapshot_is_as_old_as_the_beginning_of_its_read(
         clock.seconds += 11
         return read(connection)
 
-    monkeypatch.setattr(sync.store, "read_revision", slow)
+    monkeypatch.setattr(store, "read_revision", slow)
     started.sync.load()
     assert check(agent, "read:x").status_code == 503
 
@@ -529,13 +535,13 @@ def test_nothing_is_answered_before_its_entry_is_durable(lab: Lab, tmp_path: Pat
             return agent.post("/api/v1/pdp/evaluate", json={"action": "read:x"})
         return agent.post("/api/v1/pdp/evaluate/batch", json={"requests": [{"action": "read:x"}]})
 
-    with closing(sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)) as holder:
-        with ThreadPoolExecutor(1) as pool:
-            holder.execute("BEGIN IMMEDIATE")
-            asked = pool.submit(ask)
-            assert not until(asked.done, 0.5)
-            holder.execute("ROLLBACK")
-            assert asked.result().status_code == 200
+    held_file = sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)
+    with closing(held_file) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("BEGIN IMMEDIATE")
+        asked = pool.submit(ask)
+        assert not until(asked.done, 0.5)
+        holder.execute("ROLLBACK")
+        assert asked.result().status_code == 200
 
 
 @pytest.mark.parametrize("what", ["tier", "revoked", "stale"])

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from meshguard.gateway import telemetry
 from tests.environments import clean_environ
 from tests.gateway.telemetry_session import CALLERS, UPSTREAM_CREDENTIAL
 from tests.support import ADMIN_TOKEN, SECRET
@@ -154,6 +158,17 @@ def test_an_error_is_told_by_its_kind_alone(session: Session, scene: str, name: 
     assert [event["attributes"] for event in span["events"]] == (
         [] if kind == "503" else [{"exception.type": kind}]
     )
+
+
+def test_a_failed_span_tells_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    with pytest.raises(RuntimeError), telemetry._span("failing"):
+        raise RuntimeError("s3cret")
+    (span,) = exporter.get_finished_spans()
+    assert [dict(event.attributes or {}) for event in span.events] == [{"exception.type": "RuntimeError"}]
+    assert "s3cret" not in span.to_json()
 
 
 def test_a_decision_without_the_gateway_is_told_as_degraded(session: Session) -> None:

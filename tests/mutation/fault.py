@@ -15,7 +15,8 @@ class Fault:
         right: Source that occurs exactly once in the file.
         wrong: What replaces it.
         promise: The promise that the fault breaks, as one sentence.
-        tests: The tests that must fail, as pytest names them. Each must pass without the fault.
+        tests: The tests that must notice it, as pytest names them. All pass without the fault; at least one
+            fails with it.
     """
 
     name: str
@@ -24,3 +25,7 @@ class Fault:
     wrong: str
     promise: str
     tests: tuple[str, ...]
+
+    def apply_to(self, source: str) -> str:
+        """Return the faulty source."""
+        return source.replace(self.right, self.wrong)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from meshguard import MeshGuardClient
+from meshguard.guard import Guard
 
 AGENT_TOKEN = "agent.token.signature"
 ADMIN_TOKEN = "admin-token-of-the-tests"
@@ -117,3 +118,17 @@ def gateway() -> Iterator[Gateway]:
 def client(gateway: Gateway) -> Iterator[MeshGuardClient]:
     with MeshGuardClient(gateway.url, AGENT_TOKEN, ADMIN_TOKEN, trace_id="trace-1", max_retries=0) as client:
         yield client
+
+
+@pytest.fixture
+def guarded(client: MeshGuardClient) -> Iterator[Callable[..., Guard]]:
+    """Make guards of the client; they are closed in the end."""
+    made: list[Guard] = []
+
+    def guarded(**options: Any) -> Guard:
+        made.append(Guard(client, **options))
+        return made[-1]
+
+    yield guarded
+    for guard in made:
+        guard.close()

@@ -20,7 +20,8 @@ T = TypeVar("T", bound="AuditEntry")
 class AuditEntry:
     """One line of the gateway's memory. `kind: "decision"` is an agent's act; `kind: "admin"` a change by an
     administrator, with an action such as `admin:agent.update`, the object's id or name as `resource`, and the
-    old and new values in `changes`.
+    old and new values in `changes`. Guesses at the admin token are `admin:token.guess`, decision `deny`, with the
+    client's address as `resource`.
 
         Attributes:
             id (str): The entry's id, `aud_…`.

@@ -122,7 +122,10 @@ def create_governed_agent(
     options, config = _todays(kwargs)
     guard = Guard(Asked(client).client, action_map=action_map, default_action="execute:tool")
     options["middleware"] = [*options.get("middleware", ()), MeshGuardMiddleware(guard)]
-    agent = create_agent(llm, [_todays_tool(tool) for tool in tools], **options)
+    todays_tools = [_todays_tool(tool) for tool in tools]
+    agent = create_agent(llm, todays_tools, **options)
+    others = [tool for middleware in options["middleware"] for tool in getattr(middleware, "tools", ())]
+    guard.check_names(tools=map(_name, [*todays_tools, *others]))
     return GovernedAgent(**vars(agent)).with_config(config)
 
 
@@ -141,6 +144,12 @@ _HARMLESS = (None, False, -1, "force")  # what the old defaults of these were
 
 def _todays_tool(tool: Any) -> Any:
     return tool if isinstance(tool, dict) or inspect.isroutine(tool) else as_tool(tool)
+
+
+def _name(tool: Any) -> str:
+    if isinstance(tool, dict):  # one that the model's provider runs
+        return str(tool.get("name"))
+    return str(getattr(tool, "name", None) or getattr(tool, "__name__", None))
 
 
 def _todays(options: Mapping[str, Any]) -> tuple[dict[str, Any], RunnableConfig]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain.agents.middleware import AgentMiddleware, ToolCallRequest
+from langchain.agents.middleware import AgentMiddleware, ModelRequest, ToolCallRequest
 from langgraph.prebuilt import ToolNode
 
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.arguments import own_copy
 from meshguard.integrations.langchain.calls import Result, tool_call, tool_result
 
 if TYPE_CHECKING:
@@ -49,6 +50,18 @@ class MeshGuardMiddleware(AgentMiddleware):
         self.guard = guard or Guard()
         self._agent = agent
 
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+        """Warn of names in the guard's `action_map` that no tool has; the model is called as it is."""
+        self._check_names(request)
+        return handler(request)
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[..., Awaitable[Any]]
+    ) -> Any:
+        """Warn of names in the guard's `action_map` that no tool has; the model is called as it is."""
+        self._check_names(request)
+        return await handler(request)
+
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Result]
     ) -> Result:
@@ -65,6 +78,7 @@ class MeshGuardMiddleware(AgentMiddleware):
             PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
             MeshGuardError: No decision can be had, and the guard has `on_error="raise"`.
         """
+        request = _with_own_arguments(request)
         call = self._call(request)
         decision = self.guard.check(call)
         return handler(request) if decision.allowed else self._refusal(call, decision, request)
@@ -85,9 +99,15 @@ class MeshGuardMiddleware(AgentMiddleware):
             PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
             MeshGuardError: No decision can be had, and the guard has `on_error="raise"`.
         """
+        request = _with_own_arguments(request)
         call = self._call(request)
         decision = await self.guard.acheck(call)
         return await handler(request) if decision.allowed else self._refusal(call, decision, request)
+
+    def _check_names(self, request: ModelRequest[Any]) -> None:
+        # Those that a model's provider runs are dicts, which have a name only as functions.
+        names = [tool.get("name") if isinstance(tool, dict) else tool.name for tool in request.tools]
+        self.guard.check_names(tools=[name for name in names if isinstance(name, str)])
 
     def _call(self, request: ToolCallRequest) -> ToolCall:
         # An earlier middleware may have put another tool in place: what counts is what runs.
@@ -97,6 +117,12 @@ class MeshGuardMiddleware(AgentMiddleware):
 
     def _refusal(self, call: ToolCall, decision: PolicyDecision, request: ToolCallRequest) -> Result:
         return tool_result(self.guard.refuse(call, decision), request.tool_call)
+
+
+def _with_own_arguments(request: ToolCallRequest) -> ToolCallRequest:
+    """The request with a copy of the arguments: those in the state of the graph can change meanwhile."""
+    call = request.tool_call
+    return request.override(tool_call={**call, "args": own_copy(call["args"])})
 
 
 def governed_tool_node(
@@ -136,6 +162,8 @@ def governed_tool_node(
         ```
     """
     hooks = MeshGuardMiddleware(guard, agent=agent)
-    return ToolNode(
+    node = ToolNode(
         tools, wrap_tool_call=hooks.wrap_tool_call, awrap_tool_call=hooks.awrap_tool_call, **options
     )
+    hooks.guard.check_names(tools=node.tools_by_name)
+    return node

@@ -10,6 +10,8 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.tools import BaseTool, StructuredTool, Tool
 from pydantic import Field, PrivateAttr
 
+from meshguard.guard.arguments import own_copy
+from meshguard.guard.names import KnownNames
 from meshguard.integrations.langchain.calls import is_tool_call, tool_call, tool_result
 from meshguard.integrations.langchain.functions import Function, governed
 from meshguard.integrations.langchain.permission import Asked, OnDeny, apermitted, bound, permitted
@@ -25,7 +27,8 @@ def governed_tool(
     """Have each call of a function, or of a tool, decided on before it runs.
 
     Works above and below LangChain's `@tool`. A parameter `meshguard_decision` gets the decision; neither
-    callers nor models see it.
+    callers nor models see it. A call with an argument that JSON can't represent raises; an argument annotated
+    with `InjectedToolArg` is not checked.
 
     Args:
         action: What the function does, by convention `verb:object`.
@@ -166,6 +169,7 @@ class GovernedTool(BaseTool):
             PolicyDeniedError: The call is denied, and there is no `on_deny`.
             MeshGuardError: No decision can be had.
         """
+        input = self._own(input)  # noqa: A001
         return permitted(
             self._asked.guard,
             self._call(input, config),
@@ -188,6 +192,7 @@ class GovernedTool(BaseTool):
             PolicyDeniedError: The call is denied, and there is no `on_deny`.
             MeshGuardError: No decision can be had.
         """
+        input = self._own(input)  # noqa: A001
         return await apermitted(
             self._asked.guard,
             self._call(input, config),
@@ -210,6 +215,7 @@ class GovernedTool(BaseTool):
             MeshGuardError: No decision can be had.
         """
         target = self._runner()
+        args, kwargs = self._own_direct(args, kwargs)
         return permitted(
             self._asked.guard,
             self._direct_call(target.run, args, kwargs),
@@ -232,6 +238,7 @@ class GovernedTool(BaseTool):
             MeshGuardError: No decision can be had.
         """
         target = self._runner()
+        args, kwargs = self._own_direct(args, kwargs)
         return await apermitted(
             self._asked.guard,
             self._direct_call(target.arun, args, kwargs),
@@ -273,6 +280,26 @@ class GovernedTool(BaseTool):
         if self._wrapped is self.tool:
             return self._call(args[0] if args else kwargs.get("tool_input"), kwargs.get("config"))
         return Function(method, self.name).call(self.action, args, kwargs)
+
+    def _own(self, tool_input: Any) -> Any:
+        """The input with a copy of what is checked, which is what runs; what is injected stays shared."""
+        if is_tool_call(tool_input):
+            return {**tool_input, "args": self._own(tool_input["args"])}
+        if not isinstance(tool_input, Mapping):
+            return tool_input
+        return {**tool_input, **own_copy(self._visible(tool_input))}
+
+    def _own_direct(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self._wrapped is not self.tool:  # an object with `run` may take anything; Guard.check compares
+            return args, kwargs
+        if args:
+            return (self._own(args[0]), *args[1:]), kwargs
+        return args, {
+            **kwargs,
+            **({"tool_input": self._own(kwargs["tool_input"])} if "tool_input" in kwargs else {}),
+        }
 
     def _visible(self, arguments: Any) -> Any:
         """The arguments by name, without those that the framework injects: they are not the model's."""
@@ -331,6 +358,7 @@ class GovernedToolkit:
         self.default_action = default_action
         self.on_deny = on_deny
         self._asked = Asked(client)
+        KnownNames("action_map", "tool", self.action_map).add(map(_name, tools))
 
     @property
     def client(self) -> Client:

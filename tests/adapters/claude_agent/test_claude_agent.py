@@ -15,6 +15,7 @@ from claude_agent_sdk import (
     HookMatcher,
     PermissionResultAllow,
     SdkMcpTool,
+    ToolPermissionContext,
     create_sdk_mcp_server,
     query,
     tool,
@@ -36,6 +37,7 @@ from meshguard.testing.conformance import (
     Script,
     World,
 )
+from tests.adapters.meanwhile import meanwhile
 from tests.adapters.pages import run_docstrings, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
@@ -359,3 +361,108 @@ def test_prompts_that_are_streamed_are_governed(world: World) -> None:
         AdapterConformance().finish(guard, stream())
     assert script.ran == []
     assert "denied" in model.told["call-0-0"]
+
+
+async def call_directly(options: ClaudeAgentOptions, call: Call) -> Any:
+    """What `can_use_tool` says of a call, and what Claude Code would run: the arguments that it sent."""
+    assert options.can_use_tool is not None
+    arguments = dict(call.arguments)  # type: ignore[arg-type]
+    context = ToolPermissionContext(tool_use_id="call-1")
+    result = await options.can_use_tool(f"{PREFIX}{call.tool}", arguments, context)
+    return result, arguments
+
+
+@pytest.mark.parametrize("returned", ["nothing", "the same"])
+def test_arguments_that_can_use_tool_changes_in_place_are_decided_on_or_stay(
+    world: World, returned: str
+) -> None:
+    async def permit(_: str, arguments: dict[str, Any], __: Any) -> PermissionResultAllow:
+        arguments["amount"] = 1000
+        return PermissionResultAllow(updated_input=None if returned == "nothing" else arguments)
+
+    with world.agent("permitting") as (client, _):
+        guard = Guard(client, action_map=ACTIONS)
+        options = governed_options(guard, ClaudeAgentOptions(can_use_tool=permit))
+        result, sent = AdapterConformance().finish(guard, call_directly(options, SMALL))
+    assert sent == SMALL.arguments
+    assert isinstance(result, PermissionResultAllow) is (returned == "nothing")
+
+
+def test_arguments_that_can_use_tool_retypes_are_decided_on(world: World) -> None:
+    async def permit(_: str, arguments: dict[str, Any], __: Any) -> PermissionResultAllow:
+        return PermissionResultAllow(updated_input={**arguments, "amount": 10.0})
+
+    with world.agent("retyping") as (client, agent_id):
+        guard = Guard(client, action_map=ACTIONS)
+        options = governed_options(guard, ClaudeAgentOptions(can_use_tool=permit))
+        AdapterConformance().finish(guard, call_directly(options, SMALL))
+        assert len(world.decisions(agent_id)) == 1
+
+
+def test_what_can_use_tool_changes_after_the_decision_is_not_sent(world: World) -> None:
+    kept: list[dict[str, Any]] = []
+
+    async def permit(_: str, arguments: dict[str, Any], __: Any) -> PermissionResultAllow:
+        kept.append({**arguments, "amount": 20})
+        return PermissionResultAllow(updated_input=kept[0])
+
+    with (
+        world.agent("interrupted") as (client, _),
+        meanwhile(world.gateway.url, lambda: kept[0].update(amount=1000)) as url,
+        MeshGuardClient(url, client.agent_token, trust_env=False) as through,
+    ):
+        guard = Guard(through, action_map=ACTIONS)
+        options = governed_options(guard, ClaudeAgentOptions(can_use_tool=permit))
+        result, _ = AdapterConformance().finish(guard, call_directly(options, SMALL))
+    assert kept[0]["amount"] == 1000
+    assert result.updated_input["amount"] == 20
+
+
+def hook_input(call: Call) -> Any:
+    return {
+        "hook_event_name": "PreToolUse",
+        "session_id": "s",
+        "tool_name": f"{PREFIX}{call.tool}",
+        "tool_input": dict(call.arguments),  # type: ignore[arg-type]
+    }
+
+
+def test_a_hook_that_changes_what_it_is_given_changes_neither_arguments_nor_agent(world: World) -> None:
+    async def change(given: Any, *_: Any) -> Any:
+        given["agent_type"] = "archivist"
+        given["tool_input"]["table"] = "nothing"
+        return {"hookSpecificOutput": {"hookEventName": "PreToolUse", "updatedInput": {"table": "customers"}}}
+
+    with world.agent("main") as (client, main_id), world.agent("archivist", ["archivist"]) as (archivist, _):
+        guard = Guard(client, action_map=ACTIONS, agents={"archivist": archivist})
+        options = governed_options(
+            guard, ClaudeAgentOptions(hooks={"PreToolUse": [HookMatcher(hooks=[change])]})
+        )
+        assert options.hooks is not None
+        hook = options.hooks["PreToolUse"][0].hooks[0]
+        given = hook_input(DELETE)
+        output: Any = AdapterConformance().finish(guard, hook(given, None, {"signal": None}))
+        assert output["hookSpecificOutput"]["permissionDecision"] == "deny"
+        assert given == hook_input(DELETE)
+        assert [entry["decision"] for entry in world.decisions(main_id)] == ["deny"]
+
+
+def test_what_a_hook_changes_after_the_decision_is_not_sent(world: World) -> None:
+    updated = {"amount": 20, "to": "Ada"}
+
+    async def change(*_: Any) -> Any:
+        return {"hookSpecificOutput": {"hookEventName": "PreToolUse", "updatedInput": updated}}
+
+    with (
+        world.agent("interrupted") as (client, _),
+        meanwhile(world.gateway.url, lambda: updated.update(amount=1000)) as url,
+        MeshGuardClient(url, client.agent_token, trust_env=False) as through,
+    ):
+        guard = Guard(through, action_map=ACTIONS)
+        hooks: Any = {"PreToolUse": [HookMatcher(hooks=[change])]}
+        options = governed_options(guard, ClaudeAgentOptions(hooks=hooks))
+        assert options.hooks is not None
+        hook = options.hooks["PreToolUse"][0].hooks[0]
+        output: Any = AdapterConformance().finish(guard, hook(hook_input(SMALL), None, {"signal": None}))
+    assert updated["amount"] == 1000
+    assert output["hookSpecificOutput"]["updatedInput"]["amount"] == 20

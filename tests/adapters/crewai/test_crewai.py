@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, ClassVar, cast
 
+import numpy as np
 import pytest
 from crewai import Agent, BaseLLM, Crew, Flow, Task
 from crewai.flow.flow import start
@@ -15,7 +16,8 @@ from crewai.tools import BaseTool, tool
 from pydantic import PrivateAttr
 
 from meshguard import MeshGuardClient
-from meshguard.guard import Guard
+from meshguard.exact_json import encode
+from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import crewai as adapter
 from meshguard.integrations.crewai import governed, install
 from meshguard.testing.conformance import (
@@ -28,6 +30,7 @@ from meshguard.testing.conformance import (
     Script,
     World,
 )
+from tests.adapters.meanwhile import meanwhile
 from tests.adapters.pages import run_docstrings, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
@@ -361,3 +364,75 @@ def test_the_example_runs() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "denied" in done.stdout
+
+
+def test_names_that_no_tool_or_agent_has_are_warned_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with world.agent("clerk") as (client, _):
+        guard = Guard(client, action_map={"lokup": "a:b"}, agents={"clerk": client, "clark": client})
+        script = Script(guard, [[LOOKUP]], "kickoff")
+        model = ScriptedLLM.of(script.turns)
+        with governed(guard):
+            crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
+        guard.close()
+    said = [message for message in caplog.messages if "known so far" in message]
+    assert ["Did you mean 'lookup'?" in said[0], "Did you mean 'clerk'?" in said[1]] == [True, True]
+    assert script.ran == [("lookup", LOOKUP.arguments)]
+
+
+def test_arguments_that_change_during_the_check_do_not_run(world: World) -> None:
+    kept: list[dict[str, Any]] = []
+
+    def keep(context: Any) -> None:
+        kept.append(context.tool_input)
+
+    def change() -> None:
+        for arguments in kept:
+            arguments["amount"] = 1000
+
+    with (
+        world.agent("interrupted") as (client, _),
+        meanwhile(world.gateway.url, change) as url,
+        MeshGuardClient(url, client.agent_token, trust_env=False) as through,
+    ):
+        guard = Guard(through)
+        script = Script(guard, [[SMALL]], "kickoff")
+        model = ScriptedLLM.of(script.turns)
+        with scoped_hooks({BEFORE: [keep]}), governed(guard):
+            crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
+        guard.close()
+    assert kept
+    assert script.ran == []
+    assert "changed while the call was checked" in model.said()[0]
+
+
+NUMBERS: list[tuple[Any, str]] = [
+    (np.int64(2**53 + 1), "9007199254740993"),
+    (np.uint8(200), "200"),
+    (np.float64(0.1), "0.1"),
+    (np.float32(0.5), "0.5"),
+    (np.bool_(True), "true"),
+    (np.str_("pay"), '"pay"'),
+]
+NO_NUMBERS = [
+    np.float64("inf"), np.float32("nan"), np.longdouble("0.1"), np.complex128(1),
+    np.datetime64("2026-01-02"), np.timedelta64(1, "s"), np.bytes_(b"5000"), np.array([5000]),
+    np.array(5000), np.void(b"5000"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "text"), NUMBERS, ids=repr)
+def test_a_scalar_of_numpy_is_exact(value: Any, text: str) -> None:
+    assert encode({"amount": [value]}) == f'{{"amount":[{text}]}}'
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+def test_a_value_of_numpy_that_is_no_number_is_denied_by_name(world: World, value: Any) -> None:
+    with world.agent("counting") as (client, agent_id):
+        guard = Guard(client)
+        decision = guard.check(ToolCall("lookup", {"amount": value}))
+        guard.close()
+        assert not decision.allowed
+        assert "the argument 'amount' holds" in (decision.reason or "")
+        assert world.decisions(agent_id) == []

@@ -70,7 +70,7 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Response[Error | Health | InvalidRequestError]:
     """Whether the gateway can decide and record
@@ -78,6 +78,10 @@ def sync_detailed(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -103,7 +107,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Error | Health | InvalidRequestError | None:
     """Whether the gateway can decide and record
@@ -111,6 +115,10 @@ def sync(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -131,7 +139,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Response[Error | Health | InvalidRequestError]:
     """Whether the gateway can decide and record
@@ -139,6 +147,10 @@ async def asyncio_detailed(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -162,7 +174,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
 ) -> Error | Health | InvalidRequestError | None:
     """Whether the gateway can decide and record
@@ -170,6 +182,10 @@ async def asyncio(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.

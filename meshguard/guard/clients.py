@@ -1,0 +1,101 @@
+"""The clients of each identity: one that waits, and one for each event loop that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from meshguard.async_client import AsyncMeshGuardClient
+from meshguard.client import MeshGuardClient
+from meshguard.config import Secret, secret
+from meshguard.exceptions import ConfigurationError
+from meshguard.guard.calls import Client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+
+class ClientPool:
+    """The two clients of one identity: one that waits, and for each event loop one that awaits."""
+
+    def __init__(self, client: Client, *, owned: bool = False) -> None:
+        if not isinstance(client, Client):
+            raise ConfigurationError("A client must be a MeshGuardClient or an AsyncMeshGuardClient.")
+        self._given = client
+        self._owned = owned
+        self._sync: MeshGuardClient | None = client if isinstance(client, MeshGuardClient) else None
+        self._async: dict[asyncio.AbstractEventLoop, tuple[AsyncMeshGuardClient, AsyncGenerator[Any]]] = {}
+        self._lock = threading.Lock()
+
+    def sync(self) -> MeshGuardClient:
+        """The client that waits."""
+        if self._sync is None:
+            with self._lock:
+                self._sync = self._sync or MeshGuardClient(**_settings(self._given))
+        return self._sync
+
+    async def asynchronous(self) -> AsyncMeshGuardClient:
+        """The client that awaits; connections can't move from one event loop to another."""
+        if isinstance(self._given, AsyncMeshGuardClient):
+            return self._given
+        loop = asyncio.get_running_loop()
+        if loop not in self._async:
+            for closed in [other for other in tuple(self._async) if other.is_closed()]:
+                self._async.pop(closed, None)
+            lifetime = self._lifetime(loop)
+            self._async[loop] = await anext(lifetime), lifetime
+        return self._async[loop][0]
+
+    async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[AsyncMeshGuardClient]:
+        """A client until its event loop ends: `asyncio.run` and its like close the generators of theirs."""
+        async with AsyncMeshGuardClient(**_settings(self._given)) as client:
+            try:
+                yield client
+            finally:
+                self._async.pop(loop, None)
+
+    def close(self) -> None:
+        """Close what was made here and waits."""
+        if self._sync is not None and (self._owned or self._sync is not self._given):
+            self._sync.close()
+
+    async def aclose(self) -> None:
+        """Close what was made here, but for clients of other event loops."""
+        self.close()
+        _, lifetime = self._async.get(asyncio.get_running_loop(), (None, None))
+        if lifetime is not None:
+            await lifetime.aclose()
+
+
+def _settings(client: Client) -> dict[str, Any]:
+    transport = client._transport  # noqa: SLF001 - the twin has the very settings
+    if not transport.has_own_http_client:
+        raise ConfigurationError(
+            "The client has an http_client of its own, of which no twin can be made: give the guard "
+            "an AsyncMeshGuardClient for async tools, and a MeshGuardClient for sync ones."
+        )
+    config = transport.config
+    return {
+        "gateway_url": config.gateway_url,
+        "agent_token": config.agent_token,
+        "timeout": config.timeout,
+        "trace_id": config.trace_id,
+        "max_retries": config.max_retries,
+        "on_unavailable": config.on_unavailable,
+        "require_tls": config.require_tls,
+        "trust_env": transport.trusts_env,
+    }
+
+
+def identities(agents: Mapping[str, str | Client]) -> dict[str, Secret | ClientPool]:
+    """What each of the framework's agents acts as: a token for the guard's client, or another client."""
+    """What each of the framework's agents acts as: a token of the guard's own client, or another client."""
+    return {name: _identity(value) for name, value in agents.items()}
+
+
+def _identity(value: str | Client) -> Secret | ClientPool:
+    identity = ClientPool(value) if isinstance(value, Client) else secret(value)
+    if identity is None:
+        raise ConfigurationError("agents must map each name to a token or to a client.")
+    return identity
