@@ -52,6 +52,7 @@ class _Decision(StrEnum):
 class _Kind(StrEnum):
     decision = "decision"
     admin = "admin"
+    cut = "cut"
 
 
 class _Period(StrEnum):
@@ -65,7 +66,9 @@ Decision = Annotated[_Decision | None, typer.Option(help="Only these decisions."
 Agent = Annotated[str | None, typer.Option(help="Only this agent's, by id or name.")]
 Action = Annotated[str | None, typer.Option(help="Only actions that fit; * is any run of characters.")]
 Policy = Annotated[str | None, typer.Option(help="Only what this policy decided.")]
-Kind = Annotated[_Kind | None, typer.Option(help="Only decisions, or only administrators' changes.")]
+Kind = Annotated[
+    _Kind | None, typer.Option(help="Only decisions, administrators' changes, or cut exchanges.")
+]
 Since = Annotated[
     str | None, typer.Option(help="From this moment on: 2026-11-22T09:30:00Z, or 2h ago as 2h.")
 ]

@@ -29,6 +29,7 @@ from meshguard import __version__
 from meshguard.cli.lifeline import end_with_parent
 from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
+from meshguard.gateway.connections import ConnectionLimits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -178,6 +179,7 @@ def _load(settings: Settings) -> ASGIApp:
     end_with_parent()
     logs.set_up(settings)
     application = gateway(settings)
+    ConnectionLimits(settings.port, settings.max_connections, settings.request_timeout).start()
     _spare_collector()
     return application
 

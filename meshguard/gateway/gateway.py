@@ -21,6 +21,7 @@ from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
@@ -72,6 +73,7 @@ class Gateway:
     probe: Probe
     sync: Sync
     upstream: Upstream | None
+    exchanges: Exchanges
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -156,6 +158,7 @@ class Gateway:
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections, self.pools.dns) if target else None
+        self.exchanges = Exchanges(self.tokens, self.current, self.settings.snapshot_max_age)
         self._repeat("supervision", self._revive, _SUPERVISION_INTERVAL)
         self._repeat("retention", self.prune, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
         self._repeat("making partitions", self._extend_partitions, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
@@ -198,6 +201,7 @@ class Gateway:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
         self._tasks.clear()
+        self.exchanges.close()
         if self.upstream:
             self.upstream.close()
         await self.probe.stop()

@@ -50,9 +50,11 @@ _TOO_DEEP = f"more than {MAX_DEPTH} levels of lists and objects"
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        duplicate = next(key for key in keys if keys.count(key) > 1)
-        raise JsonError(f"the key {json.dumps(duplicate[:60])} is given twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonError(f"the key {json.dumps(key[:60])} is given twice")
+            seen.add(key)
     return result
 
 

@@ -40,6 +40,7 @@ class RateLimit:
         url = settings.rate_limit_storage.get_secret_value()
         self._redis = None if url.startswith("memory://") else _Redis(url)
         self._returning: asyncio.Task[None] | None = None
+        self._used_up: dict[str, float] = {}  # until when agents have nothing left
 
     @property
     def is_local(self) -> bool:
@@ -55,13 +56,33 @@ class RateLimit:
         if not self._rpm:
             return
         wait = await self._wait(agent_id, number)
-        if wait is not None:
-            raise Problem(
-                429,
-                f"Wait {wait} s; the limit is {self._rpm} requests a minute.",
-                headers=(("Retry-After", str(wait)),),
-                fields={"retryAfter": wait, "limit": self._rpm},
-            )
+        if wait is None:
+            return
+        if number == 1:
+            self._used_up[agent_id] = self._clock() + wait
+        raise self._exceeded(wait)
+
+    def reject_used_up(self, agent_id: str) -> None:
+        """Do nothing unless the agent has nothing left this minute; counts nothing.
+
+        Raises:
+            Problem: 429, with the seconds to wait, before any work is done for the request.
+        """
+        ends = self._used_up.get(agent_id)
+        if ends is None:
+            return
+        wait = math.ceil(ends - self._clock())
+        if wait > 0:
+            raise self._exceeded(wait)
+        del self._used_up[agent_id]
+
+    def _exceeded(self, wait: int) -> Problem:
+        return Problem(
+            429,
+            f"Wait {wait} s; the limit is {self._rpm} requests a minute.",
+            headers=(("Retry-After", str(wait)),),
+            fields={"retryAfter": wait, "limit": self._rpm},
+        )
 
     async def stop(self) -> None:
         """Close the connections."""

@@ -37,6 +37,11 @@ class Metrics:
         self._invalid_tokens = Counter(
             "meshguard_agent_tokens_rejected", "Agent tokens that were not valid.", registry=self._registry
         )
+        self._cut = Counter(
+            "meshguard_exchanges_cut",
+            "Proxied exchanges cut because the agent's credential ended.",
+            registry=self._registry,
+        )
         active = Gauge("meshguard_active_agents", "Agents that are not revoked.", registry=self._registry)
         failing = Gauge(
             "meshguard_background_faults",
@@ -62,6 +67,10 @@ class Metrics:
     def count_invalid_token(self) -> None:
         """Count an agent token that was not valid."""
         self._invalid_tokens.inc()
+
+    def count_cut(self) -> None:
+        """Count a proxied exchange that was cut."""
+        self._cut.inc()
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
