@@ -41,6 +41,7 @@ MAX_PENDING = 10_000  # entries that may wait for the database before the gatewa
 WRITE_TIMEOUT = 10.0  # seconds that a caller waits for its entries
 _MAX_GROUP = 1_000  # entries of one transaction, give or take the last job's
 _TICK = 0.25  # seconds between two looks for callers that have waited too long
+_RECORDING = "recording decisions and changes"
 _NOT_WRITTEN = "The audit log can't be written, so nothing is allowed; try again later."
 _STOPPING = "The gateway is stopping; try again in a second."
 
@@ -239,6 +240,8 @@ class Writer:
         if self.failing:
             self.failing = False
             _log.warning("the database can be written again")
+        if any(isinstance(outcome, Change) and outcome.rows for outcome in outcomes):
+            self._faults.clear(_RECORDING)
         for outcome in outcomes:
             self._apply(outcome)
         self._answer(jobs, outcomes)
@@ -302,6 +305,7 @@ class Writer:
             what = "the database can't be written" if is_total else "some of the entries can't be written"
             _log.error("%s (%s): their requests get a 503", what, type(error).__name__)
         self.failing = self.failing or is_total
+        self._faults.report(_RECORDING, error)
 
     def _append(self, connection: Connection, rows: list[Row]) -> Chain:
         begun = self._chain.number

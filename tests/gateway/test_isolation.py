@@ -446,7 +446,7 @@ def test_a_batch_weighs_what_it_holds(
     assert until(lambda: gateways[0].writer._pending == 0)
 
 
-@pytest.mark.usefixtures("lab")
+@pytest.mark.usefixtures("gateways", "lab")
 def test_waiting_jobs_are_written_at_the_end(gateways: list[Gateway]) -> None:
     started = gateways[0]
     done: list[int] = []
@@ -466,7 +466,7 @@ def test_waiting_jobs_are_written_at_the_end(gateways: list[Gateway]) -> None:
     assert sorted(done) == list(range(50))
 
 
-@pytest.mark.usefixtures("lab")
+@pytest.mark.usefixtures("gateways", "lab")
 def test_a_caller_that_left_disturbs_no_other(gateways: list[Gateway]) -> None:
     started = gateways[0]
 
@@ -492,7 +492,7 @@ def test_a_change_that_cannot_be_read_back_is_doubted(lab: Lab, monkeypatch: pyt
     assert until(lambda: check(agent, "read:x").status_code == 401)
 
 
-@pytest.mark.usefixtures("lab")
+@pytest.mark.usefixtures("gateways", "lab")
 def test_what_was_read_before_a_doubt_does_not_settle_it(gateways: list[Gateway]) -> None:
     current = gateways[0].current
     gateways[0].sync.stop()
