@@ -115,7 +115,7 @@ async def update_agent(gateway: Gateway, request: Request) -> Response:
             if getattr(old, field) != getattr(new, field)
         }
         if not changes:
-            return Change(old)
+            return Change(old, is_undone=True)
         store.update_agent(connection, new)
         return _changed(gateway, request, new, "update", changes)
 
@@ -149,7 +149,7 @@ async def revoke_agent(gateway: Gateway, request: Request) -> Response:
         if agent is None:
             raise no_agent()
         if agent.status == "revoked":
-            return Change(agent)
+            return Change(agent, is_undone=True)
         now = milliseconds(gateway.clock())
         revoked = replace(agent, status="revoked", token_id=None, updated_at=now, revision=number)
         store.update_agent(connection, revoked)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     delete,
     false,
     func,
+    literal_column,
     or_,
     select,
     text,
@@ -24,7 +25,7 @@ from meshguard.audit_verify import NO_HASH, Verifier, is_head
 from meshguard.gateway.audit import entry_of, new_row
 from meshguard.gateway.audit_proof import add_row
 from meshguard.gateway.audit_seals import count_chains, read_heads, read_milestones
-from meshguard.gateway.store import audit_entries, insert_entries, is_postgresql
+from meshguard.gateway.store import ACTION_KEY_LENGTH, audit_entries, insert_entries, is_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from meshguard.gateway.audit_seals import Seals
 
 _entry = audit_entries.c
+# As the index has it: with bound numbers it would be another expression.
+_key = func.substr(_entry.action, literal_column("1"), literal_column(str(ACTION_KEY_LENGTH)))
 _TOP = 10
 _VERIFIED_AT_ONCE = 1_000
 _LOOKED_UP = 100  # actions that a pattern is taken apart into
@@ -89,26 +92,40 @@ def _fitting(connection: Connection, pattern: str) -> list[ColumnElement[bool]]:
     Few actions fit, mostly; then each is looked up in the index. Of very many, the newest entries have some.
     """
     if "*" not in pattern:
-        return [_entry.action == pattern]
-    known = _known_actions(connection, pattern)
-    fitting = [action for action in known if _fits(action, pattern)]
+        return [_is_action(pattern)]
+    known = _known_keys(connection, pattern[:ACTION_KEY_LENGTH])
+    # A key of full length may be the beginning of many actions; each of them is looked at.
+    fitting = [key for key in known if len(key) == ACTION_KEY_LENGTH or _fits(key, pattern)]
     if len(known) < _LISTED_ACTIONS and len(fitting) <= _LOOKED_UP:
-        return [_entry.action == action for action in fitting]
+        whole = _matches(connection, pattern)
+        return [
+            _is_action(key) if len(key) < ACTION_KEY_LENGTH else and_(_key == key, whole) for key in fitting
+        ]
+    return [_matches(connection, pattern)]
+
+
+def _is_action(action: str) -> ColumnElement[bool]:
+    is_action = _key == action[:ACTION_KEY_LENGTH]
+    return is_action if len(action) < ACTION_KEY_LENGTH else and_(is_action, _entry.action == action)
+
+
+def _matches(connection: Connection, pattern: str) -> ColumnElement[bool]:
+    """Return the condition that an action fits a pattern, which no index answers."""
     if connection.dialect.name == "sqlite":
         glob = "".join(f"[{char}]" if char in "?[" else char for char in pattern)
-        return [_entry.action.op("GLOB", is_comparison=True)(glob)]
+        return _entry.action.op("GLOB", is_comparison=True)(glob)
     like = "".join("%" if char == "*" else f"\\{char}" if char in "%_\\" else char for char in pattern)
-    return [_entry.action.like(like, escape="\\")]
+    return _entry.action.like(like, escape="\\")
 
 
-def _known_actions(connection: Connection, pattern: str) -> list[str]:
-    """Return the different actions of the log, one step in the index for each; about 1,000 at most.
+def _known_keys(connection: Connection, pattern: str) -> list[str]:
+    """Return the different keys of actions in the log, one step in the index for each; about 1,000 at most.
 
     SQLite compares text by code point, so that only actions with the pattern's beginning need be looked at.
     """
     least = pattern.partition("*")[0] if connection.dialect.name == "sqlite" else ""
-    known = select(func.min(_entry.action).label("action")).where(_entry.action >= least).cte(recursive=True)
-    following = select(func.min(_entry.action)).where(_entry.action > known.c.action).scalar_subquery()
+    known = select(func.min(_key).label("action")).where(_key >= least).cte(recursive=True)
+    following = select(func.min(_key)).where(_key > known.c.action).scalar_subquery()
     known = known.union_all(select(following).where(_begins(known.c.action, least)))
     listed = select(known.c.action).where(_begins(known.c.action, least)).limit(_LISTED_ACTIONS)
     return list(connection.execute(listed).scalars())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from meshguard.gateway.gateway import Gateway
     from meshguard.gateway.limits import RateLimit
     from meshguard.gateway.metrics import Metrics
-    from meshguard.gateway.snapshot import Agent, Current
+    from meshguard.gateway.snapshot import Agent, Current, Snapshot
     from meshguard.gateway.writer import Writer
 
 
@@ -104,8 +104,7 @@ class Decisions:
                 for a minute; 503, when the agents and policies at hand may have been overtaken. Then none is
                 decided.
         """
-        if self._current.confirmed().agents[agent.record.id].record.status != "active":
-            raise unauthorized()
+        self._present(agent)
         await self._limit.take(agent.record.id, len(asked))
         work = Work(EXPLANATIONS * MAX_TESTS, EXPLANATIONS * MAX_VALUES, EXPLANATIONS * MAX_TEXT)
         verdicts = []
@@ -116,14 +115,21 @@ class Decisions:
         await self._limit.charge(agent.record.id, work.requests)
         return verdicts
 
+    def _present(self, agent: Agent) -> tuple[Snapshot, Agent]:
+        """Return the snapshot and the agent as they are now; both may have changed since the last wait."""
+        snapshot = self._current.confirmed()
+        found = snapshot.agents.get(agent.record.id)
+        if found is None or found.record.status != "active":
+            raise unauthorized()
+        return snapshot, found
+
     def _decide(
         self, agent: Agent, asked: Asked, trace_id: str, about: dict[str, Any], work: Work
     ) -> Verdict:
         started = perf_counter()
         now = self._clock()
         question = asked.question
-        snapshot = self._current.confirmed()
-        agent = snapshot.agents[agent.record.id]
+        snapshot, agent = self._present(agent)
         moment = datetime.fromtimestamp(now, UTC)
         explain = work.part() if asked.explain and self._explain else False
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=explain)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItemPerMinute
@@ -125,8 +126,9 @@ class RateLimit:
     async def _return(self, redis: _Redis) -> None:
         while True:
             await asyncio.sleep(_RETRY)
-            if await redis.answers():
-                break
+            with suppress(Exception):  # whatever it is, the next try follows
+                if await redis.answers():
+                    break
         _log.info("Redis answers again: the rate limit is kept for all gateways together")
         self._returning = None
 

@@ -75,6 +75,11 @@ def log_failure(error: BaseException, message: str, *arguments: object) -> None:
     _log.error(f"{message}: %s", *arguments, words, extra={"fields": {"exception": _as_json(chain)}})
 
 
+def log_recovery(message: str, *arguments: object) -> None:
+    """Log that what failed before works."""
+    _log.warning(message, *arguments)
+
+
 def _open_telemetry() -> dict[str, str]:
     span = trace.get_current_span().get_span_context()
     if not span.is_valid:

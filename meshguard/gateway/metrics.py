@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 if TYPE_CHECKING:
     from meshguard.gateway.audit_retention import Retention
+    from meshguard.gateway.background import Faults
     from meshguard.gateway.disk import Disk
     from meshguard.gateway.snapshot import Current
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class Metrics:
     """The metrics of one gateway (openapi.yaml, `get_metrics`)."""
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: Current, faults: Faults) -> None:
         self._registry = CollectorRegistry()
         checks = Counter("meshguard_policy_checks", "Decisions made.", ["decision"], registry=self._registry)
         self._checks = {word: checks.labels(word) for word in ("allow", "deny")}
@@ -44,6 +45,12 @@ class Metrics:
             registry=self._registry,
         )
         active = Gauge("meshguard_active_agents", "Agents that are not revoked.", registry=self._registry)
+        failing = Gauge(
+            "meshguard_background_faults",
+            "Parts of the background work that fail at present.",
+            registry=self._registry,
+        )
+        failing.set_function(lambda: len(faults))
         active.set_function(
             lambda: sum(agent.record.status == "active" for agent in current.snapshot.agents.values())
         )

@@ -55,8 +55,10 @@ async def apply_policy(gateway: Gateway, request: Request) -> Response:
 
     def perform(connection: Connection) -> Change[bool]:
         number = store.begin_change(connection)
-        old = store.read_policy(connection, name)
-        store.put_policy(connection, name, to_json(document), milliseconds(gateway.clock()), number)
+        old, new = store.read_policy(connection, name), to_json(document)
+        if old == new:
+            return Change(result=False, is_undone=True)
+        store.put_policy(connection, name, new, milliseconds(gateway.clock()), number)
         row = _row(gateway, request, "apply", old, document)
         return Change(old is None, [row], gateway.sync.refresh)
 

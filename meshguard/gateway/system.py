@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from sqlalchemy import text
 from meshguard.gateway import audit_log, store
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response
+from meshguard.gateway.pools import HEALTH_TIMEOUT
 from meshguard.gateway.problems import Problem
 from meshguard.gateway.writer import Change
 
@@ -64,7 +64,12 @@ async def get_health(gateway: Gateway, request: Request) -> Response:
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
         checks=models.HealthChecks(
-            database, _policies(gateway), _audit(gateway, audit), snapshot, _rate_limit(gateway)
+            database,
+            _policies(gateway),
+            _audit(gateway, audit),
+            snapshot,
+            _rate_limit(gateway),
+            _background(gateway),
         ),
     )
     return json_response(body.to_dict(), 200 if healthy else 503)
@@ -95,6 +100,11 @@ def _rate_limit(gateway: Gateway) -> str:
     return "Redis does not answer: the limit is kept locally" if gateway.limit.is_local else "ok"
 
 
+def _background(gateway: Gateway) -> str:
+    states = (str(gateway.faults), gateway.checkpoints.state())
+    return "; ".join(state for state in states if state != "ok") or "ok"
+
+
 def _policies(gateway: Gateway) -> str:
     snapshot = gateway.current.snapshot
     if gateway.files and (problems := gateway.files.problems()):
@@ -115,8 +125,6 @@ class Probe:
         self._outcome = ("ok", "ok")
         self._made_at = float("-inf")
         self._attempt: asyncio.Task[None] | None = None
-        # A thread of its own: long reads must not make a sound database look broken.
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="meshguard-health")
 
     async def outcome(self) -> tuple[str, str]:
         """Return the state of reading and of writing, at most a second old; `ok` when nothing is wrong."""
@@ -130,7 +138,6 @@ class Probe:
         """Wait for an attempt that is under way."""
         if self._attempt:
             await self._attempt
-        self._pool.shutdown(wait=False)
 
     async def _within(self, seconds: float) -> tuple[str, str]:
         age = self._gateway.uptime() - self._made_at
@@ -149,10 +156,13 @@ class Probe:
         self._attempt = None
 
     async def _read(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._select)
+        await self._gateway.pools.health.run(self._select, HEALTH_TIMEOUT)
 
     def _select(self) -> None:
-        store.read(self._gateway.engine, lambda connection: connection.execute(text("SELECT 1")).scalar())
+        query = text("SELECT 1")
+        store.read(
+            self._gateway.engine, lambda connection: connection.execute(query).scalar(), HEALTH_TIMEOUT
+        )
 
     async def _write(self) -> None:
         moment = milliseconds(self._gateway.clock())

@@ -14,6 +14,7 @@ from meshguard.gateway import audit_log, partitions, store
 from meshguard.gateway.audit import Chain, entry_of, new_row
 from meshguard.gateway.audit_retention import Retention
 from meshguard.gateway.audit_seals import Seals, read_heads
+from meshguard.gateway.background import Faults
 from meshguard.gateway.writer import Writer
 from tests.support import gateway_settings
 
@@ -68,7 +69,7 @@ class Log:
         """Remove what is older than so many days after the start."""
 
         async def run() -> None:
-            writer = Writer(self.engine, self.seals)
+            writer = Writer(self.engine, self.seals, Faults())
             try:
                 await self.retention.run(writer, START + days * DAY, START + 9 * DAY)
             finally:

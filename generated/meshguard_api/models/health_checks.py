@@ -25,6 +25,8 @@ class HealthChecks:
         snapshot (str | Unset): Whether the agents and policies at hand are those of the store, also after changes at
             other gateways. While they may not be, nothing is allowed.
         rate_limit (str | Unset): Whether decisions are counted for all gateways together where that was asked for.
+        background (str | Unset): Whether the work beside the requests succeeds, such as following changes, retention
+            and emptying SQLite's log. What fails is named and retried.
     """
 
     database: str
@@ -32,6 +34,7 @@ class HealthChecks:
     audit: str
     snapshot: str | Unset = UNSET
     rate_limit: str | Unset = UNSET
+    background: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -44,6 +47,8 @@ class HealthChecks:
         snapshot = self.snapshot
 
         rate_limit = self.rate_limit
+
+        background = self.background
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -58,6 +63,8 @@ class HealthChecks:
             field_dict["snapshot"] = snapshot
         if rate_limit is not UNSET:
             field_dict["rateLimit"] = rate_limit
+        if background is not UNSET:
+            field_dict["background"] = background
 
         return field_dict
 
@@ -74,12 +81,15 @@ class HealthChecks:
 
         rate_limit = d.pop("rateLimit", UNSET)
 
+        background = d.pop("background", UNSET)
+
         health_checks = cls(
             database=database,
             policies=policies,
             audit=audit,
             snapshot=snapshot,
             rate_limit=rate_limit,
+            background=background,
         )
 
         health_checks.additional_properties = d
