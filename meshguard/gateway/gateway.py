@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
+from meshguard.gateway.audit_retention import Retention, StoppedError
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.disk import Disk
 from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
+from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.problems import Problem, unavailable
@@ -28,7 +32,7 @@ from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
 from meshguard.gateway.upstream import Upstream
-from meshguard.gateway.writer import Change, Writer
+from meshguard.gateway.writer import Writer
 from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
@@ -67,6 +71,8 @@ class Gateway:
     sync: Sync
     upstream: Upstream | None
     exchanges: Exchanges
+    retention: Retention
+    policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -74,11 +80,13 @@ class Gateway:
         self._monotonic = monotonic
         self.contract = load_contract()
         self.current = Current(settings.snapshot_max_age, monotonic)
-        self.tokens = Tokens(settings, clock)
-        self.admin_token = AdminToken(settings, monotonic)
+        self.metrics = Metrics(self.current) if settings.metrics_enabled else None
+        on_invalid = self.metrics.count_invalid_token if self.metrics else lambda: None
+        self.tokens = Tokens(settings, clock, on_invalid)
+        self._guess_reports = GuessReports(self, monotonic)
+        self.admin_token = AdminToken(settings, monotonic, self._guess_reports)
         self.seals = Seals(settings)
         self.counts = Counts()
-        self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self.limit = RateLimit(settings, clock)
         self._started = monotonic_clock()
@@ -123,6 +131,10 @@ class Gateway:
         self.sync.start()
         self.writer = Writer(self.engine, self.seals)
         self._checkpoints = Checkpoints(self.engine)
+        self.retention = Retention(self.engine, self.seals, self.settings.audit_partition)
+        self.disk = Disk(self.engine)
+        if self.metrics:
+            self.metrics.watch_audit(self.retention, self.disk)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -131,7 +143,9 @@ class Gateway:
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
+            explain=self.settings.explain_to_agents,
         )
+        self.policy_worker = PolicyWorker()
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections) if target else None
@@ -160,13 +174,17 @@ class Gateway:
     async def stop(self) -> None:
         """Write what is waiting and close everything."""
         self._stopping.set()
+        await self.retention.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.exchanges.close()
         if self.upstream:
             self.upstream.close()
+        await self.probe.stop()
+        await self._guess_reports.finish()
         await self.writer.stop()
+        self.policy_worker.stop()
         await asyncio.to_thread(self.sync.stop)
         await self.limit.stop()
         await asyncio.to_thread(self._checkpoints.stop)
@@ -177,8 +195,12 @@ class Gateway:
         while True:
             try:
                 await self.prune()
+            except StoppedError:
+                return
             except Problem:
                 _log.warning("old audit entries could not be removed; the next try is in an hour")
+            except Exception as error:  # noqa: BLE001 - the next try must come
+                _log.error("old audit entries could not be removed (%s)", type(error).__name__)
             await asyncio.sleep(_HOUSEKEEPING_INTERVAL)
             await asyncio.to_thread(self._create_partitions)
 
@@ -203,16 +225,6 @@ class Gateway:
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
         try:
-            before = await asyncio.to_thread(
-                partitions.drop_expired, self.engine, before, now, self.settings.audit_partition, self.seals
-            )
+            await self.retention.run(self.writer, before, now)
         except SQLAlchemyError as error:
             raise unavailable("The database does not answer; try again later.") from error
-
-        def perform(connection: Connection) -> Change[int]:
-            if not store.may_prune(connection):
-                return Change(0)
-            return Change(audit_log.prune(connection, before, now, self.seals))
-
-        while await self.writer.change(perform):
-            pass

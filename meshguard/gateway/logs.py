@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _log = logging.getLogger("meshguard.gateway")
-# At DEBUG, these tell of every byte they read or write, or every file they look at.
-_TALKATIVE = ("alembic", "httpcore", "httpx", "watchfiles")
+# At DEBUG, these log every byte they read or write, or every step.
+_TALKATIVE = ("alembic", "httpcore", "httpx")
 
 
 class TextFormatter(logging.Formatter):

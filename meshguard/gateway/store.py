@@ -41,6 +41,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
+from meshguard.gateway.private_files import PrivateDatabase
+from meshguard.policy.json_text import exact_json, json_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -72,7 +75,6 @@ _PRAGMAS = (
     "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
@@ -220,6 +222,8 @@ def open_database(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, hide_parameters=True, connect_args=settings)
     engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT})
+    private = PrivateDatabase(parsed.database or "")
+    event.listen(engine, "do_connect", lambda *_: private.protect())  # before SQLite makes the file
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -227,6 +231,8 @@ def open_database(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
+    # What is no UTF-8 was not written by a gateway; it can be read, exported, and found by its hash.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     _write_ahead(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -357,7 +363,7 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
     return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])}
+        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
     )
 
 
@@ -488,4 +494,4 @@ def next_number(connection: Connection, name: str) -> int:
 
 def to_json(value: object) -> str:
     """Return a value as compact JSON text."""
-    return _ENCODER.encode(value)
+    return json_text(value)

@@ -84,6 +84,7 @@ def _settings(client: Client) -> dict[str, Any]:
         "max_retries": config.max_retries,
         "on_unavailable": config.on_unavailable,
         "require_tls": config.require_tls,
+        "max_response_bytes": config.max_response_bytes,
         "trust_env": transport.trusts_env,
     }
 

@@ -29,6 +29,8 @@ FAULTS: dict[str, Any] = {
     "a new token ends the earlier one at once": faults.cached_decisions(),
     "a trace id is repeated in header body and audit entry": faults.trace_not_repeated,
     "a bad trace id is refused": faults.bad_trace_taken,
+    "a request id is repeated on decisions": faults.request_id_not_repeated,
+    "a request id is repeated on errors too": faults.request_id_not_repeated,
     "a denied action is answered with 403 and the reason": faults.denial_answered_with_bare_200,
     "each decision has its entry before the answer is sent": faults.entries_missing,
     "pages do not shift while entries arrive": faults.repeated_entry(),
@@ -67,7 +69,10 @@ def broken(findings: list[Finding]) -> list[tuple[str, str]]:
 def test_our_gateway_passes_over_a_socket_and_nothing_is_left_behind(store: str) -> None:
     options = ("--store", store, "--examples", str(EXAMPLES), "--quick", "--json")
     done = run("tests.contract.own_gateway", *options)
-    assert done.stderr == ""
+    # The tests send wrong admin tokens, and the gateway says so.
+    assert [
+        line for line in done.stderr.splitlines() if "admin token guessed from 127.0.0.1" not in line
+    ] == []
     report = json.loads(done.stdout)
     assert [finding for finding in report["findings"] if finding["verdict"] == "broken"] == []
     assert (done.returncode, report["conforms"], report["leftBehind"]) == (0, True, [])

@@ -39,7 +39,7 @@ def test_the_gateway_says_what_it_is(lab: Lab) -> None:
 
 
 def test_health_says_that_all_is_well(lab: Lab) -> None:
-    body = httpx.get(f"{lab.url}/health").json()
+    body = lab.admin.get("/health").json()
     assert body["status"] == "healthy"
     assert body["checks"] == dict.fromkeys(("database", "policies", "audit", "snapshot", "rateLimit"), "ok")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["timestamp"])
@@ -104,7 +104,7 @@ def test_a_trace_id_that_is_none_is_refused_and_one_made_up(lab: Lab, value: str
         (b"\xff\xfe", "not UTF-8"),
         (b'{"name": "a", "name": "b"}', 'the key "name" is given twice'),
         (b'{"name": NaN}', "NaN is not a JSON number"),
-        (b'{"name": 1e400}', "too large"),
+        (b'{"name": 1e1001}', "too large"),
         (b'{"name": -Infinity}', "-Infinity is not"),
         (b'{"name": "\\ud800"}', "surrogate"),
         (b"[" * 65 + b"]" * 65, "more than 64 levels"),

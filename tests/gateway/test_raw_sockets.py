@@ -167,6 +167,49 @@ def test_a_head_that_two_servers_could_read_differently_is_refused(
     assert recorder.requests == []
 
 
+LINES = [
+    "POST /proxy/x",
+    "GET /proxy/x",
+    "GET /proxy/check",
+    "POST /api/v1/pdp/evaluate",
+    "POST /api/v1/pdp/evaluate/batch",
+    "GET /health",
+    "GET /",
+    "GET /openapi.yaml",
+    "GET /nowhere",
+    "GET /admin/agents",
+    "POST /admin/agents",
+    "DELETE /admin/agents/agent_1",
+    "PUT /admin/policies/x",
+]
+
+
+def with_lengths(door: Door, line: str, version: str, *lengths: object) -> list[int]:
+    headers = [f"Content-Length: {length}" for length in lengths]
+    return door.statuses(door.request(f"{line} {version}", *headers, body=b"abcdef"))
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+def test_two_different_lengths_are_refused_wherever_they_are_sent(
+    door: Door, recorder: Recorder, line: str, version: str
+) -> None:
+    for lengths in ((5, 6), (6, 5), (0, 5), (5, 0), (5, 5, 6), (5, "5, 5"), (5, "x"), (5, "")):
+        assert with_lengths(door, line, version, *lengths) == [400], lengths
+    assert recorder.requests == []
+
+
+@pytest.mark.parametrize("lengths", [(6, 6), (6, 6, 6), (6, "06")])
+def test_the_same_length_twice_is_forwarded_once(
+    door: Door, recorder: Recorder, lengths: tuple[object, ...]
+) -> None:
+    """As HTTP permits: the upstream never sees the second one."""
+    assert with_lengths(door, "POST /proxy/x", "HTTP/1.1", *lengths) == [200]
+    (seen,) = recorder.requests
+    assert re.findall(rb"(?i)content-length:[^\r]*", seen) == [b"Content-Length: 6"]
+    assert seen.endswith(b"\r\n\r\nabcdef")
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_request_with_both_framings_smuggles_no_second_one(
     door: Door, recorder: Recorder, order: int

@@ -13,10 +13,14 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "get",
@@ -70,16 +74,19 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | str]:
     """Metrics in the Prometheus text format
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total` and
-    `meshguard_exchanges_cut_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -91,6 +98,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -104,16 +112,19 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | str | None:
     """Metrics in the Prometheus text format
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total` and
-    `meshguard_exchanges_cut_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -126,6 +137,7 @@ def sync(
     return sync_detailed(
         client=client,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -133,16 +145,19 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | str]:
     """Metrics in the Prometheus text format
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total` and
-    `meshguard_exchanges_cut_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -154,6 +169,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -165,16 +181,19 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | str | None:
     """Metrics in the Prometheus text format
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total` and
-    `meshguard_exchanges_cut_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -188,5 +207,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed
