@@ -14,6 +14,7 @@ _AUDIT = "meshguard/gateway/audit.py"
 _LOG = "meshguard/gateway/audit_log.py"
 _BACKUP = "meshguard/gateway/backup.py"
 
+_CLI = "tests/gateway/test_audit_cli.py::"
 _READING = "tests/gateway/test_audit_reading.py"
 _FINGERPRINTS = f"{_READING}::test_fingerprints_tell_equal_values_and_depend_on_the_secret_and_the_key"
 
@@ -366,5 +367,29 @@ FAULTS = (
         'hmac.digest(b"", _LABEL',
         _PRIVATE,
         (_FINGERPRINTS,),
+    ),
+    Fault(
+        "a restore overwrites a database unasked",
+        _BACKUP,
+        "if database.exists() and not overwrite:",
+        "if False:",
+        _BACKED_UP,
+        (_CLI + "test_restore_refuses_what_a_gateway_runs_on_and_what_would_be_lost",),
+    ),
+    Fault(
+        "a restore does not look at what it restores",
+        _BACKUP,
+        "    _check_database(backup)\n",
+        "",
+        _BACKED_UP,
+        (_CLI + "test_what_is_no_backup_is_not_restored",),
+    ),
+    Fault(
+        "a backup overwrites a file unasked",
+        _BACKUP,
+        "if target.exists() and not overwrite:",
+        "if False:",
+        _BACKED_UP,
+        (_CLI + "test_a_backup_of_a_running_gateway_is_restored_whole",),
     ),
 )
