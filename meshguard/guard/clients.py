@@ -90,7 +90,6 @@ def _settings(client: Client) -> dict[str, Any]:
 
 
 def identities(agents: Mapping[str, str | Client]) -> dict[str, Secret | ClientPool]:
-    """What each of the framework's agents acts as: a token for the guard's client, or another client."""
     """What each of the framework's agents acts as: a token of the guard's own client, or another client."""
     return {name: _identity(value) for name, value in agents.items()}
 
