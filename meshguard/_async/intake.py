@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshguard._wire.intake import Body
+from meshguard._wire.intake import Body, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,4 +30,5 @@ async def read_body(response: httpx.Response, limit: int, is_late: Callable[[], 
             body.add(piece)
     finally:
         await response.aclose()
+        detach(response)
     body.complete()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from meshguard._wire.errors import detach_error
+from meshguard._wire.intake import detach
 from meshguard._wire.low_level import check_origin, limiter_for
 from meshguard.exceptions import InvalidResponseError
 
@@ -59,3 +60,4 @@ class AsyncBoundedStream(httpx.AsyncByteStream):
         response, self._response = self._response, None
         if response is not None:
             await response.aclose()
+            detach(response)

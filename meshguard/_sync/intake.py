@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshguard._wire.intake import Body
+from meshguard._wire.intake import Body, detach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,4 +31,5 @@ def read_body(response: httpx.Response, limit: int, is_late: Callable[[], bool])
             body.add(piece)
     finally:
         response.close()
+        detach(response)
     body.complete()

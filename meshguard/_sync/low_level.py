@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from meshguard._wire.errors import detach_error
+from meshguard._wire.intake import detach
 from meshguard._wire.low_level import check_origin, limiter_for
 from meshguard.exceptions import InvalidResponseError
 
@@ -60,3 +61,4 @@ class BoundedStream(httpx.SyncByteStream):
         response, self._response = self._response, None
         if response is not None:
             response.close()
+            detach(response)

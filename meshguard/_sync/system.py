@@ -9,7 +9,7 @@ import httpx
 
 from meshguard._sync.base import ClientBase
 from meshguard._wire.body import parse_object
-from meshguard._wire.requests import ApiCall
+from meshguard._wire.requests import ApiCall, Credential
 from meshguard._wire.responses import read_as, typed
 from meshguard.exceptions import MeshGuardError
 from meshguard.types import Health
@@ -25,7 +25,8 @@ class System(ClientBase):
         """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
 
         Returns:
-            `status`, `version`, `mode` and more. The status is `healthy` or `unhealthy`.
+            `status` (`healthy` or `unhealthy`), `version` and `mode`; with an admin token also `checks`,
+            `timestamp` and `uptime`.
 
         Example:
             ```python
@@ -33,9 +34,8 @@ class System(ClientBase):
             print(health["status"], health.get("mode"))
             ```
         """
-        return self._transport.send(
-            ApiCall("health", "GET", "/health", _read_health, credential=None, retryable=False, is_small=True)
-        )
+        as_admin = self._transport.config.admin_token is not None
+        return self._transport.send(_health("admin" if as_admin else None))
 
     def is_healthy(self) -> bool:
         """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
@@ -50,7 +50,7 @@ class System(ClientBase):
             ```
         """
         try:
-            health = self.health()
+            health = self._transport.send(_health(None))
         except MeshGuardError:
             return False
         return health["status"] == "healthy"
@@ -85,6 +85,12 @@ class System(ClientBase):
             ```
         """
         return self._transport.generated("admin")
+
+
+def _health(credential: Credential | None) -> ApiCall[Health]:
+    return ApiCall(
+        "health", "GET", "/health", _read_health, credential=credential, retryable=False, is_small=True
+    )
 
 
 def _read_health(response: httpx.Response) -> Health:

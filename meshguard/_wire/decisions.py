@@ -135,7 +135,7 @@ def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encode
 
 
 def _exact_json(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a call with a JSON body whose numbers are exact, unlike those that `httpx` writes."""
+    """Return the options of a call with a JSON body whose numbers are exact, unlike those of `httpx`."""
     try:
         content = exact_json.encode(body).encode()
     except exact_json.InexactError as error:

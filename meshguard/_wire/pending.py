@@ -31,8 +31,6 @@ class Pending(Coroutine[Any, Any, T_co]):
 
     def __init__(self, coroutine: Coroutine[Any, Any, T_co]) -> None:
         self._coroutine = coroutine
-        # Python's own warning names the class that defines the method, which no caller knows.
-        coroutine.__qualname__ = f"AsyncMeshGuardClient.{coroutine.__name__}"  # type: ignore[attr-defined]
 
     def __await__(self) -> Generator[Any, Any, T_co]:
         return self._coroutine.__await__()
@@ -82,8 +80,9 @@ def _name(call: Pending[Any]) -> str:
 
 def _forgotten(call: Pending[Any], what: str) -> str:
     name = _name(call)
-    method = name.rpartition(".")[2]
-    return f"{name}(…) has no {what}, because it was not awaited. Write `await client.{method}(…)`."
+    owner, _, method = name.rpartition(".")
+    receiver = "client" if owner.endswith("Client") else owner.lower()
+    return f"{name}(…) has no {what}, because it was not awaited. Write `await {receiver}.{method}(…)`."
 
 
 if MYPY:  # which reports an unused coroutine, and with `truthy-bool` one in a condition
@@ -100,6 +99,9 @@ else:
 
     def decides(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Pending[T]]:
         """Have an async method return a `Pending`, which pyright reports in a condition."""
+        if function.__module__.startswith("meshguard._async."):
+            # Messages, Python's own warning among them, name the class that callers know.
+            function.__qualname__ = f"AsyncMeshGuardClient.{function.__name__}"
 
         @functools.wraps(function)
         def pending(*args: P.args, **kwargs: P.kwargs) -> Pending[T]:

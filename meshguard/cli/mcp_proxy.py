@@ -7,6 +7,7 @@ import copy
 import os
 import shutil
 import signal
+import sys
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,6 +17,7 @@ from fastmcp.server.dependencies import get_context
 from fastmcp.server.providers.proxy import FastMCPProxy, StatefulProxyClient
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+import meshguard.cli.tether
 from meshguard import ConfigurationError, MeshGuardClient, __version__
 from meshguard.guard import Guard
 from meshguard.integrations.fastmcp import MeshGuardMiddleware
@@ -83,7 +85,11 @@ def _local(command: list[str]) -> ClientTransport:
     if shutil.which(command[0]) is None:
         _quit(f"Can't start {command[0]}: there is no such program.")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MESHGUARD_")}
-    return StdioTransport(command[0], command[1:], env=environment)
+    if sys.platform == "win32":  # there, MCP's own client puts the server into a job that ends with it
+        return StdioTransport(command[0], command[1:], env=environment)
+    # Isolated: no variable that is meant for the server changes how the tether itself runs.
+    tether = ["-I", meshguard.cli.tether.__file__, str(os.getpid())]
+    return StdioTransport(sys.executable, [*tether, *command], env=environment)
 
 
 def _remote(url: str) -> ClientTransport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import logging
 import multiprocessing
 import secrets
 import socket
@@ -12,6 +13,7 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from functools import partial
+from logging.handlers import MemoryHandler
 from pathlib import Path  # noqa: TC003 - typer resolves it at run time
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,8 +26,10 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from meshguard import __version__
+from meshguard.cli.lifeline import end_with_parent
 from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
+from meshguard.gateway.connections import ConnectionLimits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -67,6 +71,9 @@ def serve(  # noqa: PLR0917 - typer calls it
     ),
     rate_limit_rpm: int | None = typer.Option(None, help="Decisions a minute for each agent; 0 is off."),
     rate_limit_storage: str | None = typer.Option(None, help="Where they are counted.  [default: memory://]"),
+    explain_to_agents: bool | None = typer.Option(
+        None, "--explain-to-agents", help="Explain decisions to agents, with thresholds and names."
+    ),
     cors_origin: str | None = typer.Option(None, help="The origin whose pages may call."),
     metrics_enabled: bool | None = typer.Option(
         None, "--metrics/--no-metrics", help="Whether to serve /metrics."
@@ -92,19 +99,28 @@ def serve(  # noqa: PLR0917 - typer calls it
         _run(settings, dev=dev)
 
 
-def _dev_settings(database_url: str) -> dict[str, str]:
+def _dev_settings(database_url: str) -> dict[str, Any]:
     return {
         "jwt_secret": secrets.token_urlsafe(48),
         "admin_token": secrets.token_urlsafe(32),
         "database_url": database_url,
+        "explain_to_agents": True,
     }
 
 
 def _checked(flags: dict[str, Any], *, dev: bool) -> Settings:
+    # What is logged about the settings waits until they say how to log.
+    held, log = MemoryHandler(capacity=1_000), logging.getLogger("meshguard.gateway")
+    log.addHandler(held)
     try:
         settings = load_settings(**flags)
     except SettingsError as error:
         _quit("The gateway can't start with these settings:", *error.faults)
+    finally:
+        log.removeHandler(held)
+    logs.set_up(settings)
+    for record in held.buffer:
+        log.handle(record)
     if dev and not _is_loopback(settings.host):
         _quit(
             f"HOST: --dev listens on loopback alone, not on {settings.host}; leave out --dev to serve others."
@@ -164,8 +180,10 @@ def make_server(settings: Settings) -> Any:
 
 def _load(settings: Settings) -> ASGIApp:
     """Return the application, in the process that serves it."""
+    end_with_parent()
     logs.set_up(settings)
     application = gateway(settings)
+    ConnectionLimits(settings.port, settings.max_connections, settings.request_timeout).start()
     _spare_collector()
     return application
 

@@ -14,6 +14,8 @@ import jsonschema_rs
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from meshguard.audit_verify import exact_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -165,7 +167,10 @@ class Operation:
     def _credential_faults(self, exchange: Exchange) -> Iterator[str]:
         names = {name for name, _ in exchange.request_headers}
         wanted = {"agentToken": "authorization", "adminToken": "x-admin-token"}
-        for scheme in (scheme for option in self.raw.get("security", ()) for scheme in option):
+        options = self.raw.get("security", ())
+        if {} in options:
+            return
+        for scheme in (scheme for option in options for scheme in option):
             if wanted[scheme] not in names:
                 yield f"the credential {scheme} is missing"
 
@@ -223,9 +228,9 @@ class Operation:
 
 def _values(kind: str, body: bytes) -> list[Any]:
     if kind == _NDJSON:
-        return [json.loads(line) for line in body.splitlines()]
+        return [json.loads(line, parse_float=exact_number) for line in body.splitlines()]
     if kind == "application/json":
-        return [json.loads(body)]
+        return [json.loads(body, parse_float=exact_number)]
     if kind == "application/yaml":
         return [YAML(typ="safe", pure=True).load(body)]
     return []

@@ -107,7 +107,10 @@ def _credentials(headers_for: Callable[[str], Mapping[str, str]]) -> type:
         def get(self, case: Any, _: schemathesis.AuthContext) -> Mapping[str, str]:
             options = case.operation.definition.raw.get("security", [])
             return {
-                name: text for option in options for name, text in headers_for(next(iter(option))).items()
+                name: text
+                for option in options
+                for scheme in option
+                for name, text in headers_for(scheme).items()
             }
 
         def set(self, case: Any, data: Mapping[str, str], _: schemathesis.AuthContext) -> None:

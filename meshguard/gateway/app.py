@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -77,6 +78,7 @@ HANDLERS: dict[str, Handler] = {
 }
 _TRACE_HEADERS = {"X-MeshGuard-Trace-ID": b"x-meshguard-trace-id", "X-Trace-ID": b"x-trace-id"}
 _TRACE_ID = re.compile(r"[!-~]{1,128}")
+_CHARGED = frozenset({400, 413})  # invalid requests, which cost work too
 
 
 def app(settings: Settings, *, clock: Clock = time.time, monotonic: Clock = time.monotonic) -> ASGIApp:
@@ -173,9 +175,20 @@ class _Application:
         timeout = self._gateway.settings.request_timeout
         request = Request(scope, receive, head, exchange.trace_id, operation, path, timeout=timeout)
         self._authenticate(operation, request)
-        exchange.agent_id = request.agent.record.id if request.agent else None
-        read_parameters(request, open_query=operation.template == "/proxy/{path}")
-        return await HANDLERS[operation.id](self._gateway, request)
+        open_query = operation.template == "/proxy/{path}"
+        if request.agent is None:
+            read_parameters(request, open_query=open_query)
+            return await HANDLERS[operation.id](self._gateway, request)
+        agent_id = exchange.agent_id = request.agent.record.id
+        self._gateway.limit.reject_used_up(agent_id)
+        request.charge = partial(self._gateway.limit.take, agent_id)
+        try:
+            read_parameters(request, open_query=open_query)
+            return await HANDLERS[operation.id](self._gateway, request)
+        except Problem as problem:
+            if problem.status in _CHARGED:
+                await request.charge(1)
+            raise
 
     def _authenticate(self, operation: Operation, request: Request) -> None:
         if operation.credential == "agentToken":

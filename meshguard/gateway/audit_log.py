@@ -1,10 +1,8 @@
-"""Reading the audit log: pages, counts, export, verification; and its retention."""
+"""Reading the audit log: pages, counts, export, verification."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -14,7 +12,6 @@ from sqlalchemy import (
     delete,
     false,
     func,
-    insert,
     literal_column,
     or_,
     select,
@@ -24,27 +21,21 @@ from sqlalchemy import (
     union,
 )
 
-from meshguard.audit_verify import NO_HASH, Verifier
+from meshguard.audit_verify import NO_HASH, Verifier, is_head
 from meshguard.gateway.audit import entry_of, new_row
-from meshguard.gateway.audit_seals import read_heads
-from meshguard.gateway.store import (
-    audit_entries,
-    audit_heads,
-    audit_tombstones,
-    insert_entries,
-    is_postgresql,
-)
+from meshguard.gateway.audit_proof import add_row
+from meshguard.gateway.audit_seals import count_chains, read_heads, read_milestones
+from meshguard.gateway.store import ACTION_KEY_LENGTH, audit_entries, insert_entries, is_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from meshguard.gateway.audit_seals import Seals
 
-_log = logging.getLogger("meshguard.gateway")
-
 _entry = audit_entries.c
+# As the index has it: with bound numbers it would be another expression.
+_key = func.substr(_entry.action, literal_column("1"), literal_column(str(ACTION_KEY_LENGTH)))
 _TOP = 10
-_PRUNED_AT_ONCE = 1_000
 _VERIFIED_AT_ONCE = 1_000
 _LOOKED_UP = 100  # actions that a pattern is taken apart into
 _LISTED_ACTIONS = 1_000
@@ -101,26 +92,40 @@ def _fitting(connection: Connection, pattern: str) -> list[ColumnElement[bool]]:
     Few actions fit, mostly; then each is looked up in the index. Of very many, the newest entries have some.
     """
     if "*" not in pattern:
-        return [_entry.action == pattern]
-    known = _known_actions(connection, pattern)
-    fitting = [action for action in known if _fits(action, pattern)]
+        return [_is_action(pattern)]
+    known = _known_keys(connection, pattern[:ACTION_KEY_LENGTH])
+    # A key of full length may be the beginning of many actions; each of them is looked at.
+    fitting = [key for key in known if len(key) == ACTION_KEY_LENGTH or _fits(key, pattern)]
     if len(known) < _LISTED_ACTIONS and len(fitting) <= _LOOKED_UP:
-        return [_entry.action == action for action in fitting]
+        whole = _matches(connection, pattern)
+        return [
+            _is_action(key) if len(key) < ACTION_KEY_LENGTH else and_(_key == key, whole) for key in fitting
+        ]
+    return [_matches(connection, pattern)]
+
+
+def _is_action(action: str) -> ColumnElement[bool]:
+    is_action = _key == action[:ACTION_KEY_LENGTH]
+    return is_action if len(action) < ACTION_KEY_LENGTH else and_(is_action, _entry.action == action)
+
+
+def _matches(connection: Connection, pattern: str) -> ColumnElement[bool]:
+    """Return the condition that an action fits a pattern, which no index answers."""
     if connection.dialect.name == "sqlite":
         glob = "".join(f"[{char}]" if char in "?[" else char for char in pattern)
-        return [_entry.action.op("GLOB", is_comparison=True)(glob)]
+        return _entry.action.op("GLOB", is_comparison=True)(glob)
     like = "".join("%" if char == "*" else f"\\{char}" if char in "%_\\" else char for char in pattern)
-    return [_entry.action.like(like, escape="\\")]
+    return _entry.action.like(like, escape="\\")
 
 
-def _known_actions(connection: Connection, pattern: str) -> list[str]:
-    """Return the different actions of the log, one step in the index for each; about 1,000 at most.
+def _known_keys(connection: Connection, pattern: str) -> list[str]:
+    """Return the different keys of actions in the log, one step in the index for each; about 1,000 at most.
 
     SQLite compares text by code point, so that only actions with the pattern's beginning need be looked at.
     """
     least = pattern.partition("*")[0] if connection.dialect.name == "sqlite" else ""
-    known = select(func.min(_entry.action).label("action")).where(_entry.action >= least).cte(recursive=True)
-    following = select(func.min(_entry.action)).where(_entry.action > known.c.action).scalar_subquery()
+    known = select(func.min(_key).label("action")).where(_key >= least).cte(recursive=True)
+    following = select(func.min(_key)).where(_key > known.c.action).scalar_subquery()
     known = known.union_all(select(following).where(_begins(known.c.action, least)))
     listed = select(known.c.action).where(_begins(known.c.action, least)).limit(_LISTED_ACTIONS)
     return list(connection.execute(listed).scalars())
@@ -271,12 +276,12 @@ def count_decisions(connection: Connection, since: int) -> dict[str, Any]:
     }
 
 
-def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[dict[str, Any]]]:
+def verify(connection: Connection, seals: Seals) -> tuple[Verifier, list[dict[str, Any]]]:
     """Recompute every hash and link and check every signature.
 
     Args:
         connection: At the beginning of a transaction, so that heads and entries are those of one moment.
-        keys: The keys whose signatures count.
+        seals: The keys whose signatures count.
 
     Returns:
         The verifier, finished, and the heads as `AuditHead` in openapi.yaml.
@@ -284,11 +289,13 @@ def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[di
     if is_postgresql(connection):
         # A partition that is dropped is gone from earlier snapshots too; none goes while this lock is held.
         connection.execute(text("LOCK TABLE audit_entries IN ACCESS SHARE MODE"))
-    heads = read_heads(connection)
-    verifier = Verifier(heads, keys=keys)
+    found = read_heads(connection)
+    heads = [head for head in found if is_head(head)]
+    marks = seals.signed_by_gateway(read_milestones(connection))
+    verifier = Verifier(heads, keys=seals.keys, anchors=marks, chains=count_chains(connection))
     in_order = select(audit_entries).order_by(_entry.row_id)
     for row in connection.execution_options(yield_per=_VERIFIED_AT_ONCE).execute(in_order).mappings():
-        _add(verifier, row)
+        add_row(verifier, row)
     verifier.finish()
     return verifier, heads
 
@@ -300,85 +307,3 @@ def try_to_write(connection: Connection, now: int, number: int) -> None:
     rows = [new_row(**about, **place, sequence=sequence, reason="-" * 1_000) for sequence in range(number)]
     insert_entries(connection, rows)
     connection.execute(delete(audit_entries).where(_entry.stream == "probe"))
-
-
-def prune(connection: Connection, before: int, now: int, seals: Seals) -> int:
-    """Remove entries older than a moment from the beginnings of the chains; return how many.
-
-    To be called until it returns 0. What was removed stays vouched for by a signed tombstone: how many
-    entries the chain has lost, the hash of the last of them, and when. A chain that is broken keeps its
-    entries. At most 1,000 are removed at once, so that decisions don't wait for long.
-    """
-    with_old = select(audit_heads.c.stream).where(_has_entry_before(before))
-    prunable = set(connection.execute(with_old).scalars())
-    for head in read_heads(connection) if prunable else ():
-        removed = head["stream"] in prunable and _prune_chain(connection, head, before, now, seals)
-        if removed:
-            return removed
-    return 0
-
-
-def _has_entry_before(before: int) -> ColumnElement[bool]:
-    pruned = (
-        select(audit_tombstones.c.count)
-        .where(audit_tombstones.c.stream == audit_heads.c.stream)
-        .scalar_subquery()
-    )
-    first = func.coalesce(pruned, 0) + 1
-    return (
-        select(literal_column("1"))
-        .where(_entry.stream == audit_heads.c.stream, _entry.sequence == first, _entry.timestamp < before)
-        .exists()
-    )
-
-
-def _prune_chain(connection: Connection, head: dict[str, Any], before: int, now: int, seals: Seals) -> int:
-    of_stream = _entry.stream == head["stream"]
-    oldest = select(audit_entries).where(of_stream).order_by(_entry.sequence).limit(_PRUNED_AT_ONCE)
-    last = _last_of_whole_range(connection.execute(oldest).mappings().all(), head, before, seals)
-    if last is None:
-        return 0
-    removed = connection.execute(delete(audit_entries).where(of_stream, _entry.sequence <= last["sequence"]))
-    leave_tombstone(connection, last, now, seals)
-    return int(removed.rowcount)
-
-
-def leave_tombstone(connection: Connection, last: Mapping[Any, Any], now: int, seals: Seals) -> None:
-    """Vouch for the entries of a chain up to this one, which are removed in this transaction."""
-    tombstone = {
-        **{name: last[name] for name in ("stream", "hash")},
-        "count": last["sequence"],
-        "pruned_at": now,
-    }
-    connection.execute(delete(audit_tombstones).where(audit_tombstones.c.stream == last["stream"]))
-    signature = seals.sign_tombstone(tombstone)
-    connection.execute(insert(audit_tombstones).values(**tombstone, signature=signature))
-
-
-def _last_of_whole_range(
-    rows: Iterable[Mapping[Any, Any]], head: dict[str, Any], before: int, seals: Seals
-) -> Mapping[Any, Any] | None:
-    """Return the last old entry that the chain vouches for: a tombstone must not cover up a removal."""
-    verifier = Verifier([head], keys=seals.keys)
-    last = None
-    for row in takewhile(lambda row: row["timestamp"] < before, rows):
-        _add(verifier, row)
-        if verifier.broken:
-            _log.error(
-                "old audit entries are kept: chain %s is broken at entry %d: %s",
-                verifier.broken.stream,
-                verifier.broken.sequence,
-                verifier.broken.problem,
-            )
-            break
-        last = row
-    return last
-
-
-def _add(verifier: Verifier, row: Mapping[Any, Any]) -> None:
-    try:
-        entry = entry_of(row)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        verifier.unreadable(row["stream"], row["sequence"], row["id"])
-    else:
-        verifier.add(entry)

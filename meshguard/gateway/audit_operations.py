@@ -12,6 +12,7 @@ from meshguard_api.types import UNSET
 from meshguard.gateway import audit_log
 from meshguard.gateway.clock import milliseconds, parse_timestamp
 from meshguard.gateway.http import NO_STORE, Request, Response, json_response, own_headers
+from meshguard.gateway.pools import LONG_TIMEOUT
 from meshguard.gateway.problems import Detail, invalid
 from meshguard.gateway.store import to_json
 
@@ -84,7 +85,12 @@ async def export_audit_entries(gateway: Gateway, request: Request) -> Export:
 
 async def verify_audit_log(gateway: Gateway, _request: Request) -> Response:
     """Operation `verify_audit_log`."""
-    verifier, heads = await gateway.read(lambda connection: audit_log.verify(connection, gateway.seals.keys))
+    verifier, heads = await gateway.read(
+        lambda connection: audit_log.verify(connection, gateway.seals),
+        gateway.pools.verification,
+        LONG_TIMEOUT,
+    )
+    gateway.retention.note_verification(verifier.broken)
     body = models.AuditVerification(
         valid=verifier.broken is None,
         entries=verifier.entries,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import json
-import math
 import re
 import secrets
 from collections import OrderedDict
@@ -15,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
+from meshguard.gateway.guesses import Guesses
 from meshguard.gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshguard.gateway.clock import Clock
+    from meshguard.gateway.guesses import GuessReports
     from meshguard.gateway.settings import Settings
     from meshguard.gateway.snapshot import Agent, Snapshot
     from meshguard.gateway.store import AgentRecord
@@ -32,17 +34,16 @@ _MAX_CACHED = 10_000
 _LEEWAY = 5.0  # seconds that another gateway's clock may be ahead
 _HEADER = frozenset({"alg", "typ"})  # a key that is named or brought along is none of ours
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_GUESSES = 10  # wrong admin tokens that one address may try in a minute
-_MINUTE = 60.0
-_MAX_ADDRESSES = 10_000
+_MAX_ID = 128  # characters of `sub` and `jti`
+_MAX_TIME = 253_402_300_799  # the last second of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
 class _Claims:
     agent_id: str
     token_id: str
-    issued_at: float
-    expires_at: float
+    valid_from: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,22 @@ class IssuedToken:
 
 
 class Tokens:
-    """Makes and checks agent tokens (openapi.yaml, "Credentials")."""
+    """Makes and checks agent tokens (openapi.yaml, "Credentials").
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    Args:
+        settings: Has the secrets and the lifetime.
+        clock: Seconds since 1970.
+        on_invalid: Called for each token that is not valid.
+    """
+
+    def __init__(
+        self, settings: Settings, clock: Clock, on_invalid: Callable[[], None] = lambda: None
+    ) -> None:
         self._secret = settings.jwt_secret.get_secret_value().encode()
         self._old = [secret.get_secret_value().encode() for secret in settings.jwt_secrets_old]
         self._lifetime = settings.agent_token_ttl
         self._clock = clock
+        self._on_invalid = on_invalid
         self._verified: OrderedDict[bytes, _Claims] = OrderedDict()
 
     def issue(self, agent: AgentRecord) -> IssuedToken:
@@ -90,6 +100,14 @@ class Tokens:
         Raises:
             Problem: 401, whatever is wrong with it.
         """
+        try:
+            return self._agent(authorization, snapshot)
+        except Problem:
+            if authorization:
+                self._on_invalid()
+            raise
+
+    def _agent(self, authorization: str | None, snapshot: Snapshot) -> Agent:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise unauthorized()
@@ -100,7 +118,7 @@ class Tokens:
             raise unauthorized()
         if not hmac.compare_digest(agent.record.token_id.encode(), claims.token_id.encode()):
             raise unauthorized()
-        if claims.expires_at <= now or claims.issued_at > now + _LEEWAY:
+        if claims.expires_at <= now or claims.valid_from > now + _LEEWAY:
             raise unauthorized()
         return agent
 
@@ -123,7 +141,7 @@ class Tokens:
         for secret in (self._secret, *self._old):
             try:
                 return _checked(_decode(token, secret))
-            except (jwt.InvalidTokenError, RecursionError, UnicodeError):
+            except Exception:  # noqa: BLE001, S112 - a token that can't be read is not valid, whatever the cause
                 continue
         raise unauthorized()
 
@@ -137,14 +155,31 @@ def _decode(token: str, secret: bytes) -> dict[str, Any]:
 
 
 def _checked(claims: dict[str, Any]) -> _Claims:
+    """Return the claims that decisions need; each has to be as `Tokens.issue` writes it.
+
+    `nbf` is not issued, but honored.
+    """
     sub, jti, iat, exp = (claims[name] for name in ("sub", "jti", "iat", "exp"))
-    if not (isinstance(sub, str) and isinstance(jti, str) and _is_time(iat) and _is_time(exp)):
+    nbf = claims.get("nbf", iat)
+    if not (_is_id(sub) and _is_id(jti) and all(map(_is_time, (iat, exp, nbf)))):
         raise jwt.InvalidTokenError
-    return _Claims(sub, jti, iat, exp)
+    if not (
+        isinstance(claims["name"], str) and isinstance(claims["tier"], str) and _are_tags(claims["tags"])
+    ):
+        raise jwt.InvalidTokenError
+    return _Claims(sub, jti, max(iat, nbf), exp)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and len(value) <= _MAX_ID
 
 
 def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TIME
+
+
+def _are_tags(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(tag, str) for tag in value)
 
 
 def _fitting(tags: tuple[str, ...]) -> list[str]:
@@ -165,81 +200,59 @@ def unauthorized() -> Problem:
 
 
 class AdminToken:
-    """Checks the administrator's token in constant time, and slows down who guesses.
+    """Checks the administrator's token in constant time, and slows down clients that guess.
 
     Args:
         settings: Has the token.
         monotonic: Seconds of a clock that nobody sets.
+        reports: Gets each wrong token.
     """
 
-    def __init__(self, settings: Settings, monotonic: Clock) -> None:
+    def __init__(self, settings: Settings, monotonic: Clock, reports: GuessReports | None = None) -> None:
         self._digest = _digest(settings.admin_token.get_secret_value())
-        self._guesses = _Guesses(monotonic)
+        self._guesses = Guesses(monotonic)
+        self._reports = reports
 
     def check(self, token: str | None, address: str) -> None:
         """Do nothing if this is the admin token.
 
+        An address that is locked out gets 429 for the right token too: otherwise it could go on guessing.
+
         Args:
-            token: What was sent.
-            address: The client's; others are not concerned by what comes from it.
+            token: The token that was sent.
+            address: The client's; others are not affected by what comes from it.
 
         Raises:
             Problem: 401, or 429 when too many wrong tokens came from this address.
         """
-        self._guesses.refuse_more(address)
+        try:
+            self._guesses.check(address)
+        except Problem:
+            if token and self._reports:
+                self._reports.count_locked_out()
+            raise
         digest = _digest(token or "")
         if not hmac.compare_digest(self._digest, digest):
             if token:
-                self._guesses.add(address, digest)
+                self._count(address, digest)
             raise Problem(
                 401,
                 "Send the gateway's admin token in the header X-Admin-Token.",
                 headers=(("WWW-Authenticate", "X-Admin-Token"),),
             )
 
+    def accepts(self, token: str | None, address: str) -> bool:
+        """Return whether this is the admin token; a wrong one counts as in `check`."""
+        try:
+            self.check(token, address)
+        except Problem:
+            return False
+        return True
 
-class _Guesses:
-    """The wrong admin tokens of the last minute, by address; the same one again is no new guess."""
-
-    def __init__(self, monotonic: Clock) -> None:
-        self._monotonic = monotonic
-        self._made: OrderedDict[str, tuple[float, set[bytes]]] = OrderedDict()
-
-    def refuse_more(self, address: str) -> None:
-        """Do nothing if the address may guess.
-
-        Raises:
-            Problem: 429, with the seconds to wait.
-        """
-        ends, digests = self._made.get(_network(address), (0.0, ()))
-        wait = math.ceil(ends - self._monotonic())
-        if wait <= 0 or len(digests) < _GUESSES:
-            return
-        raise Problem(
-            429,
-            f"Wait {wait} s; this address sent {_GUESSES} wrong admin tokens within a minute.",
-            headers=(("Retry-After", str(wait)),),
-            fields={"retryAfter": wait, "limit": _GUESSES},
-        )
-
-    def add(self, address: str, digest: bytes) -> None:
-        """Remember a guess."""
-        network, now = _network(address), self._monotonic()
-        ends, digests = self._made.pop(network, (0.0, set()))
-        self._made[network] = (ends, digests | {digest}) if ends > now else (now + _MINUTE, {digest})
-        if len(self._made) > _MAX_ADDRESSES:
-            self._made.popitem(last=False)
-
-
-def _network(address: str) -> str:
-    """Return whose an address is: with IPv6 everybody has 2^64 of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:  # noqa: PLR2004
-        return address
-    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+    def _count(self, address: str, digest: bytes) -> None:
+        number, is_new = self._guesses.add(address, digest)
+        if self._reports:
+            self._reports.count(address, number if is_new else 0)
 
 
 def _digest(token: str) -> bytes:

@@ -10,6 +10,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from meshguard.gateway.private_files import PrivateDatabase, create_private
+
 _TABLES = {"agents", "audit_entries", "audit_heads", "policies"}
 
 
@@ -56,8 +58,7 @@ def back_up(database: Path, target: Path, *, overwrite: bool = False) -> None:
     part = Path(f"{target}.part")
     try:
         part.unlink(missing_ok=True)
-        # It holds agents' data; nobody else of this machine needs to read it.
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        create_private(part)
         with closing(_read_only(database)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -85,6 +86,7 @@ def restore(backup: Path, database: Path, *, overwrite: bool = False) -> None:
     if database.exists() and not overwrite:
         raise BackupError(f"{database} is there already; overwrite it with --force.")
     try:
+        PrivateDatabase(str(database)).protect()
         with closing(_read_only(backup)) as source, closing(sqlite3.connect(database, timeout=0)) as target:
             target.execute("PRAGMA locking_mode = EXCLUSIVE")
             # To leave WAL mode takes the only connection: whoever else has the file open keeps us from it.

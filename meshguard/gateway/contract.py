@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +15,8 @@ import jsonschema_rs
 from ruamel.yaml import YAML
 
 from meshguard.gateway.problems import Detail
+from meshguard.gateway.schema_errors import Search
+from meshguard.gateway.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,17 +67,52 @@ class Check:
     """A compiled schema of the contract."""
 
     def __init__(self, schema: dict[str, Any], components: dict[str, Any]) -> None:
-        self._root = {**schema, "components": components}
-        self._validator = jsonschema_rs.validator_for(self._root, validate_formats=True, mask=_MASK)
+        self._schema = schema
+        self._components = components
+        self._parts: dict[str, _Part] = {}
+        self._whole = self._part(schema)
 
-    def faults(self, value: Any) -> list[Detail]:
-        """Return what is wrong with a value, each with its JSON pointer."""
-        if self._validator.is_valid(value):
+    def faults(self, value: Any, work: Work | None = None) -> list[Detail]:
+        """Return the first errors of a value, each with its JSON pointer.
+
+        Args:
+            value: Parsed JSON.
+            work: Counts what is looked at.
+        """
+        if self._whole.fits(value):
             return []
-        return [detail for error in self._validator.iter_errors(value) for detail in self._details(error)]
+        search = Search(self._examine, self._fits, self._resolve, work or Work())
+        return search.errors(value, self._schema)
 
-    def _details(self, error: jsonschema_rs.ValidationError) -> Iterator[Detail]:
-        path = _pointer(error.instance_path)
+    def _part(self, schema: dict[str, Any]) -> _Part:
+        """Return the compiled form of a schema below this one; there are few, so that all are kept."""
+        key = json.dumps(schema, sort_keys=True)
+        if key not in self._parts:
+            self._parts[key] = _Part({**schema, "components": self._components})
+        return self._parts[key]
+
+    def _fits(self, value: Any, schema: dict[str, Any]) -> bool:
+        return self._part(schema).fits(value)
+
+    def _examine(self, value: Any, schema: dict[str, Any], path: str) -> Iterator[Detail]:
+        return self._part(schema).errors(value, path)
+
+    def _resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        return _follow(schema, {"components": self._components})
+
+
+class _Part:
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+        self._validator = jsonschema_rs.validator_for(root, validate_formats=True, mask=_MASK)
+        self.fits = self._validator.is_valid
+
+    def errors(self, value: Any, path: str) -> Iterator[Detail]:
+        for error in self._validator.iter_errors(value):
+            yield from self._details(error, path)
+
+    def _details(self, error: jsonschema_rs.ValidationError, below: str) -> Iterator[Detail]:
+        path = below + _pointer(error.instance_path)
         kind = error.kind
         match kind:
             case jsonschema_rs.ValidationErrorKind.AdditionalProperties():
@@ -142,7 +180,7 @@ def _operation(template: str, method: str, spec: dict[str, Any], document: dict[
         id=spec["operationId"],
         method=method.upper(),
         template=template,
-        credential=next(iter(security[0])) if security else None,
+        credential=next(iter(security[0])) if security and {} not in security else None,
         path={parameter.name: parameter for parameter in parameters if parameter.place == "path"},
         query={parameter.name: parameter for parameter in parameters if parameter.place == "query"},
         headers={
@@ -204,7 +242,7 @@ def _one_of(options: Any) -> str:
 
 def _guess(name: str, known: list[str]) -> str:
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    nearest = get_close_matches(name.casefold(), by_folded, n=1)
+    nearest = get_close_matches(name[:_MAX_SHOWN].casefold(), by_folded, n=1)
     if nearest:
         return f'; did you mean "{by_folded[nearest[0]]}"?'
     return "; known are " + ", ".join(f'"{candidate}"' for candidate in known) if known else ""
@@ -212,4 +250,4 @@ def _guess(name: str, known: list[str]) -> str:
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Detail:
     """Return the fault of a query parameter that the operation does not declare."""
-    return Detail(f"/query{_pointer([name])}", f"unknown parameter{_guess(name[:_MAX_SHOWN], list(known))}")
+    return Detail(f"/query{_pointer([name])}", f"unknown parameter{_guess(name, list(known))}")

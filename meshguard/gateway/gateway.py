@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic as monotonic_clock
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
+from meshguard.gateway.audit_retention import Retention, StoppedError
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
+from meshguard.gateway.background import STOP_TIMEOUT, Faults, repeat
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.disk import Disk
+from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
+from meshguard.gateway.guesses import GuessReports
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
-from meshguard.gateway.problems import Problem, unavailable
+from meshguard.gateway.pools import LONG_TIMEOUT, READ_TIMEOUT, Pool, Pools
+from meshguard.gateway.problems import unavailable
 from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
 from meshguard.gateway.upstream import Upstream
-from meshguard.gateway.writer import Change, Writer
+from meshguard.gateway.writer import Writer
 from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from sqlalchemy import Connection, Engine
 
@@ -41,7 +49,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("meshguard.gateway")
 
 _DAY = 86_400_000
-_HOUSEKEEPING_INTERVAL = 3600.0  # seconds
+_MAINTENANCE_INTERVAL = 3600.0  # seconds
+_MAINTENANCE_PAUSE = 30.0  # seconds after an error
+_SUPERVISION_INTERVAL = 0.5  # seconds
 
 _T = TypeVar("_T")
 
@@ -61,22 +71,30 @@ class Gateway:
 
     engine: Engine
     writer: Writer
+    checkpoints: Checkpoints
     decisions: Decisions
     probe: Probe
     sync: Sync
     upstream: Upstream | None
+    exchanges: Exchanges
+    retention: Retention
+    policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
         self.clock = clock
         self._monotonic = monotonic
         self.contract = load_contract()
+        self.faults = Faults()
+        self.pools = Pools()
         self.current = Current(settings.snapshot_max_age, monotonic)
-        self.tokens = Tokens(settings, clock)
-        self.admin_token = AdminToken(settings, monotonic)
+        self.metrics = Metrics(self.current, self.faults) if settings.metrics_enabled else None
+        on_invalid = self.metrics.count_invalid_token if self.metrics else lambda: None
+        self.tokens = Tokens(settings, clock, on_invalid)
+        self._guess_reports = GuessReports(self, monotonic)
+        self.admin_token = AdminToken(settings, monotonic, self._guess_reports)
         self.seals = Seals(settings)
         self.counts = Counts()
-        self.metrics = Metrics(self.current) if settings.metrics_enabled else None
         self.files = PolicyFiles(settings.policies_dir, self.current) if settings.policies_dir else None
         self.limit = RateLimit(settings, clock)
         self._started = monotonic_clock()
@@ -91,14 +109,26 @@ class Gateway:
         """Return the seconds since the gateway started."""
         return monotonic_clock() - self._started
 
-    async def read(self, query: Callable[[Connection], _T]) -> _T:
+    async def read(
+        self, query: Callable[[Connection], _T], pool: Pool | None = None, seconds: float = READ_TIMEOUT
+    ) -> _T:
         """Return the result of a query, off the event loop and in one transaction.
 
+        Args:
+            query: The query.
+            pool: Its threads; defaults to those of short reads.
+            seconds: How long it may take.
+
         Raises:
-            Problem: 503, when the database does not answer.
+            Problem: 503, when the database does not answer in time, or too many are waiting.
         """
         try:
-            return await asyncio.to_thread(store.read, self.engine, query)
+            return await (pool or self.pools.reads).run(
+                lambda: store.read(self.engine, query, seconds), seconds
+            )
+        except TimeoutError as error:
+            _log.error("%s", error)
+            raise unavailable("The database takes too long; try again later.") from None
         except SQLAlchemyError as error:
             _log.error("the database can't be read (%s)", type(error).__name__)
             raise unavailable("The database does not answer; try again later.") from None
@@ -112,15 +142,19 @@ class Gateway:
         self._started = monotonic_clock()
         self._stopping = asyncio.Event()
         self.engine = store.open_database(self.settings.database_url.get_secret_value())
-        self.sync = Sync(self.engine, self.current, self._monotonic)
+        self.sync = Sync(self.engine, self.current, self._monotonic, self.faults)
         try:
-            await asyncio.to_thread(self._load)
+            await self.pools.upkeep.run(self._load, LONG_TIMEOUT)
         except BaseException:
             self.engine.dispose()
             raise
         self.sync.start()
-        self.writer = Writer(self.engine, self.seals)
-        self._checkpoints = Checkpoints(self.engine)
+        self.writer = Writer(self.engine, self.seals, self.faults)
+        self.checkpoints = Checkpoints(self.engine, self.faults)
+        self.retention = Retention(self.engine, self.seals, self.settings.audit_partition)
+        self.disk = Disk(self.engine)
+        if self.metrics:
+            self.metrics.watch_audit(self.retention, self.disk)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -129,13 +163,29 @@ class Gateway:
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
+            explain=self.settings.explain_to_agents,
         )
+        self.policy_worker = PolicyWorker()
         self.probe = Probe(self)
         target = self.settings.proxy_target
-        self.upstream = Upstream(target, self.settings.max_connections) if target else None
-        self._tasks = [asyncio.create_task(self._keep_house())]
+        self.upstream = Upstream(target, self.settings.max_connections, self.pools.dns) if target else None
+        self.exchanges = Exchanges(self.tokens, self.current, self.settings.snapshot_max_age)
+        self._repeat("supervision", self._revive, _SUPERVISION_INTERVAL)
+        self._repeat("retention", self.prune, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
+        self._repeat("making partitions", self._extend_partitions, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
+
+    def _repeat(
+        self, part: str, step: Callable[[], Awaitable[None]], interval: float, pause: float | None = None
+    ) -> None:
+        self._tasks.append(asyncio.create_task(repeat(part, step, self.faults, interval, pause)))
+
+    async def _revive(self) -> None:
+        """Start the threads again that died, which no error in their steps can make them do."""
+        self.writer.revive()
+        self.sync.start()
+        self.checkpoints.start()
 
     def _load(self) -> None:
         try:
@@ -157,26 +207,29 @@ class Gateway:
     async def stop(self) -> None:
         """Write what is waiting and close everything."""
         self._stopping.set()
+        await self.retention.stop()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
+        self._tasks.clear()
+        self.exchanges.close()
         if self.upstream:
             self.upstream.close()
+        await self.probe.stop()
+        await self._guess_reports.finish()
         await self.writer.stop()
+        self.policy_worker.stop()
         await asyncio.to_thread(self.sync.stop)
-        await self.limit.stop()
-        await asyncio.to_thread(self._checkpoints.stop)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.limit.stop(), STOP_TIMEOUT)
+        await asyncio.to_thread(self.checkpoints.stop)
+        self.pools.stop()
         self.engine.dispose()
 
-    async def _keep_house(self) -> None:
-        """Remove audit entries that are older than `AUDIT_RETENTION_DAYS`, now and every hour."""
-        while True:
-            try:
-                await self.prune()
-            except Problem:
-                _log.warning("old audit entries could not be removed; the next try is in an hour")
-            await asyncio.sleep(_HOUSEKEEPING_INTERVAL)
-            await asyncio.to_thread(self._create_partitions)
+    async def _extend_partitions(self) -> None:
+        if self.uptime() >= _MAINTENANCE_INTERVAL:  # the start has made those of now
+            await self.pools.upkeep.run(self._create_partitions, LONG_TIMEOUT)
 
     def _create_partitions(self) -> None:
         now = milliseconds(self.clock())
@@ -189,7 +242,7 @@ class Gateway:
             _log.warning("partitions of the audit log could not be made ahead (%s)", cause)
 
     async def prune(self) -> None:
-        """Remove the audit entries that need not be kept any longer.
+        """Remove the audit entries that are older than `AUDIT_RETENTION_DAYS`.
 
         Raises:
             Problem: 503.
@@ -199,16 +252,8 @@ class Gateway:
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
         try:
-            before = await asyncio.to_thread(
-                partitions.drop_expired, self.engine, before, now, self.settings.audit_partition, self.seals
-            )
+            await self.retention.run(self.writer, before, now)
+        except StoppedError:
+            return
         except SQLAlchemyError as error:
             raise unavailable("The database does not answer; try again later.") from error
-
-        def perform(connection: Connection) -> Change[int]:
-            if not store.may_prune(connection):
-                return Change(0)
-            return Change(audit_log.prune(connection, before, now, self.seals))
-
-        while await self.writer.change(perform):
-            pass

@@ -13,10 +13,14 @@ from meshguard_api import models
 
 from meshguard.gateway.contract import parse_query, unknown_parameter
 from meshguard.gateway.json_body import JsonError, parse_json
+from meshguard.gateway.json_size import has_more_values
 from meshguard.gateway.problems import CODES, Detail, Problem, invalid
 from meshguard.gateway.store import to_json
+from meshguard.gateway.work import BYTES_PER_UNIT, MAX_ERRORS, MAX_VALUES, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.types import Message, Receive, Scope, Send
 
     from meshguard.gateway.contract import Operation
@@ -159,6 +163,8 @@ class Request:
         headers: The declared header parameters.
         agent: Who asks, where the operation is an agent's.
         timeout: Seconds that the body may take to arrive.
+        charge: Counts so many requests more against the agent's limit.
+        work: Counts what the request causes.
     """
 
     scope: Scope
@@ -171,6 +177,8 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
     agent: Agent | None = None
     timeout: float = 30.0
+    charge: Callable[[int], Awaitable[None]] | None = None
+    work: Work = field(default_factory=Work)
 
     @property
     def caller(self) -> Agent:
@@ -183,16 +191,21 @@ class Request:
         """Return the body.
 
         Raises:
-            Problem: 413, when it has more than 1 MiB; 400, when it does not arrive in time.
+            Problem: 413, when it has more than 1 MiB; 400, when it does not arrive in time; 429, when it is
+                more than the agent's limit has left.
         """
         declared = self.head.get(b"content-length")
         if declared and declared.isdecimal() and int(declared[:20]) > MAX_BODY:
             raise _too_large()
         try:
             async with asyncio.timeout(self.timeout):
-                return await self._received()
+                body = await self._received()
         except TimeoutError:
             raise too_slow(self.timeout) from None
+        self.work.read = len(body)
+        if self.charge and (units := len(body) // BYTES_PER_UNIT):
+            await self.charge(units)
+        return body
 
     async def _received(self) -> bytes:
         chunks: list[bytes] = []
@@ -218,7 +231,7 @@ class Request:
         """
         self.media_type(_JSON_TYPES)
         value = json_value(await self.body())
-        faults = self.operation.body.faults(value) if self.operation.body else []
+        faults = self.operation.body.faults(value, self.work) if self.operation.body else []
         if faults:
             raise invalid(*faults)
         return value
@@ -246,6 +259,8 @@ def json_value(body: bytes) -> Any:
     """
     if not body:
         raise invalid(Detail("", "a body is needed"))
+    if has_more_values(body, MAX_VALUES):
+        raise invalid(Detail("", f"more than {MAX_VALUES} values; send them in several requests"))
     try:
         return parse_json(body)
     except JsonError as error:
@@ -383,6 +398,9 @@ def _read_query(request: Request, faults: list[Detail]) -> None:
         return
     known = request.operation.query
     for name, text in pairs:
+        request.work.look()
+        if len(faults) >= MAX_ERRORS:
+            return
         if name not in known:
             faults.append(unknown_parameter(name, known))
         elif name in request.query:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import StorageError
 from limits.storage import storage_from_string
 
 from meshguard.gateway.problems import Problem
@@ -40,6 +40,7 @@ class RateLimit:
         url = settings.rate_limit_storage.get_secret_value()
         self._redis = None if url.startswith("memory://") else _Redis(url)
         self._returning: asyncio.Task[None] | None = None
+        self._used_up: dict[str, float] = {}  # until when agents have nothing left
 
     @property
     def is_local(self) -> bool:
@@ -55,13 +56,38 @@ class RateLimit:
         if not self._rpm:
             return
         wait = await self._wait(agent_id, number)
-        if wait is not None:
-            raise Problem(
-                429,
-                f"Wait {wait} s; the limit is {self._rpm} requests a minute.",
-                headers=(("Retry-After", str(wait)),),
-                fields={"retryAfter": wait, "limit": self._rpm},
-            )
+        if wait is None:
+            return
+        if number == 1:
+            self._used_up[agent_id] = self._clock() + wait
+        raise self._exceeded(wait)
+
+    def reject_used_up(self, agent_id: str) -> None:
+        """Do nothing unless the agent has nothing left this minute; counts nothing.
+
+        Raises:
+            Problem: 429, with the seconds to wait, before any work is done for the request.
+        """
+        ends = self._used_up.get(agent_id)
+        if ends is None:
+            return
+        wait = math.ceil(ends - self._clock())
+        if wait > 0:
+            raise self._exceeded(wait)
+        del self._used_up[agent_id]
+
+    def _exceeded(self, wait: int) -> Problem:
+        return Problem(
+            429,
+            f"Wait {wait} s; the limit is {self._rpm} requests a minute.",
+            headers=(("Retry-After", str(wait)),),
+            fields={"retryAfter": wait, "limit": self._rpm},
+        )
+
+    async def charge(self, agent_id: str, number: int) -> None:
+        """Count work that was already done, even beyond the limit; later requests wait for it."""
+        if self._rpm and number:
+            await self._wait(agent_id, number, is_done=True)
 
     async def stop(self) -> None:
         """Close the connections."""
@@ -72,19 +98,21 @@ class RateLimit:
         if self._redis:
             await self._redis.close()
 
-    async def _wait(self, agent_id: str, number: int) -> int | None:
+    async def _wait(self, agent_id: str, number: int, *, is_done: bool = False) -> int | None:
         """Return the seconds to wait, None when it was counted."""
         if self._redis and not self.is_local:
             try:
                 async with asyncio.timeout(_TIMEOUT):
-                    return await self._count(self._redis.limiter, agent_id, number)
-            except (StorageError, OSError) as error:
+                    return await self._count(self._redis.limiter, agent_id, number, is_done=is_done)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the limit still applies
                 self._lose(self._redis, error)
-        return await self._count(self._local, agent_id, number)
+        return await self._count(self._local, agent_id, number, is_done=is_done)
 
-    async def _count(self, limiter: FixedWindowRateLimiter, agent_id: str, number: int) -> int | None:
-        # Counting one is a test as well; many are tested first, lest those that don't fit be counted.
-        fits = number == 1 or await limiter.test(self._item, agent_id, cost=number)
+    async def _count(
+        self, limiter: FixedWindowRateLimiter, agent_id: str, number: int, *, is_done: bool
+    ) -> int | None:
+        # Counting one is a test as well. Many are tested first, so that those that don't fit are not counted.
+        fits = is_done or number == 1 or await limiter.test(self._item, agent_id, cost=number)
         if fits and await limiter.hit(self._item, agent_id, cost=number):
             return None
         window = await limiter.get_window_stats(self._item, agent_id)
@@ -98,8 +126,9 @@ class RateLimit:
     async def _return(self, redis: _Redis) -> None:
         while True:
             await asyncio.sleep(_RETRY)
-            if await redis.answers():
-                break
+            with suppress(Exception):  # whatever it is, the next try follows
+                if await redis.answers():
+                    break
         _log.info("Redis answers again: the rate limit is kept for all gateways together")
         self._returning = None
 
@@ -117,7 +146,7 @@ class _Redis:
         try:
             async with asyncio.timeout(_TIMEOUT):
                 return await self._storage.check()
-        except (StorageError, OSError):
+        except Exception:  # noqa: BLE001 - the next try comes in a second
             return False
 
     async def close(self) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _log = logging.getLogger("meshguard.gateway")
-# At DEBUG, these tell of every byte they read or write, or every file they look at.
-_TALKATIVE = ("alembic", "httpcore", "httpx", "watchfiles")
+# At DEBUG, these log every byte they read or write, or every step.
+_TALKATIVE = ("alembic", "httpcore", "httpx")
 
 
 class TextFormatter(logging.Formatter):
@@ -73,6 +73,11 @@ def log_failure(error: BaseException, message: str, *arguments: object) -> None:
     chain = _chain(error)
     words = ", after ".join(f"{link['type']} at {'; '.join(link['stack'])}" for link in chain)
     _log.error(f"{message}: %s", *arguments, words, extra={"fields": {"exception": _as_json(chain)}})
+
+
+def log_recovery(message: str, *arguments: object) -> None:
+    """Log that what failed before works."""
+    _log.warning(message, *arguments)
 
 
 def _open_telemetry() -> dict[str, str]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from meshguard.gateway.work import MAX_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MAX_TEXT = 512  # characters of a path or a message in details
 CODES = {
     400: "invalid_request",
     401: "unauthorized",
@@ -48,8 +55,22 @@ class Problem(Exception):  # noqa: N818 - it is an answer, not a failure
 
 
 def invalid(*details: Detail) -> Problem:
-    """Return the 400 for these faults."""
-    return Problem(400, "Correct the fields named in details.", details)
+    """Return the 400 for these errors; it lists the first ones, shortened."""
+    message = "Correct the fields named in details."
+    if len(details) >= MAX_ERRORS:
+        message = "Correct the fields named in details; there may be more."
+    return Problem(400, message, listed(details))
+
+
+def listed(details: Sequence[Detail]) -> tuple[Detail, ...]:
+    """Return what a response lists of these errors, so that its size is bounded."""
+    return tuple(
+        Detail(_shortened(detail.path), _shortened(detail.message)) for detail in details[:MAX_ERRORS]
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
 
 
 def unavailable(message: str, retry_after: int = 1) -> Problem:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import h11
 
 from meshguard.gateway import telemetry
+from meshguard.gateway.audit import new_row
+from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
-from meshguard.gateway.http import ClientGone, Request, Response, too_slow
+from meshguard.gateway.forwarded_headers import (
+    canonical,
+    named_by_connection,
+    reaches_client,
+    reaches_upstream,
+)
+from meshguard.gateway.http import ClientGone, Request, Response
 from meshguard.gateway.ids import random_hex
+from meshguard.gateway.pace import MIN_RATE, Pace
 from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.gateway.upstream_path import encode, normalise
 
@@ -37,32 +47,7 @@ _VERBS = {
     "PATCH": "write",
     "DELETE": "delete",
 }
-_HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"expect",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-_OURS = frozenset(
-    {
-        b"authorization",
-        b"forwarded",
-        b"host",
-        b"traceparent",
-        b"x-admin-token",
-        b"x-trace-id",
-        b"content-length",
-    }
-)
-_OUR_PREFIXES = (b"x-meshguard-", b"x-forwarded-")
+_SAME = ("trace_id", "agent_id", "agent_name", "trust_tier", "action", "resource", "method", "path")
 _MOMENT = 0.02  # seconds that a client may be gone unnoticed
 
 
@@ -84,7 +69,12 @@ async def proxy(gateway: Gateway, request: Request) -> Response | Forwarding:
         answer = denial(refused)
         return Response(403, headers=answer.headers) if request.scope["method"] == "HEAD" else answer
     forwarding = Forwarding(gateway, request, verdicts[0], path, length)
-    await forwarding.begin()
+    gateway.exchanges.add(forwarding)
+    try:
+        await forwarding.begin()
+    except BaseException:
+        gateway.exchanges.remove(forwarding)
+        raise
     return forwarding
 
 
@@ -121,6 +111,9 @@ class Forwarding:
     ) -> None:
         if gateway.upstream is None:
             raise Problem(502, "The gateway has no upstream service; set PROXY_TARGET.")
+        self.agent = request.caller
+        self.authorization = request.head.get(b"authorization")
+        self._gateway = gateway
         self._upstream = gateway.upstream
         self._settings = gateway.settings
         self._request = request
@@ -130,6 +123,9 @@ class Forwarding:
         self._has_body = length is not None or b"transfer-encoding" in request.head
         self._body_read = asyncio.Event()
         self._deadline = asyncio.timeout(None)
+        self._streaming: asyncio.Timeout | None = None
+        self._cut: tuple[str, Problem] | None = None
+        self._started = perf_counter()
         self._answer: Connection
         if not self._has_body:
             self._body_read.set()
@@ -142,8 +138,12 @@ class Forwarding:
     def _headers(self) -> list[tuple[bytes, bytes]]:
         scope = self._request.scope
         pairs = self._request.head.pairs
-        named = _named_by_connection(pairs)
-        kept = [(name, value) for name, value in pairs if _passes(name) and name not in named]
+        named = named_by_connection(pairs)
+        kept = [
+            (name, value)
+            for name, value in pairs
+            if reaches_upstream(spelled := canonical(name)) and spelled not in named
+        ]
         client = scope.get("client") or ("unknown", 0)
         added = {
             "Host": self._upstream.url.netloc,
@@ -162,11 +162,49 @@ class Forwarding:
             added["Authorization"] = self._settings.proxy_authorization.get_secret_value()
         return kept + [(name.encode(), value.encode("latin-1")) for name, value in added.items()]
 
+    def cut(self, cause: str, problem: Problem) -> None:
+        """End the exchange now: the agent's credential has ended.
+
+        Args:
+            cause: Why, for the log and the audit entry.
+            problem: What the client gets if no response has begun.
+        """
+        self._cut = (cause, problem)
+        scope = self._streaming or self._deadline
+        if not scope.expired():
+            with suppress(RuntimeError):  # it is about to end anyway
+                scope.reschedule(0)
+
+    async def _record_cut(self) -> Problem | None:
+        """Record that the exchange was cut, if it was; return what the client gets."""
+        if self._cut is None:
+            return None
+        cause, problem = self._cut
+        decided = self._verdict.row
+        _log.warning("request %s of agent %s was cut: %s", decided["trace_id"], decided["agent_id"], cause)
+        if self._gateway.metrics:
+            self._gateway.metrics.count_cut()
+        row = new_row(
+            **{name: decided[name] for name in _SAME},
+            timestamp=milliseconds(self._gateway.clock()),
+            kind="cut",
+            decision="deny",
+            reason=f"{cause} The exchange was cut.",
+            status=self._answer.status if self._streaming else problem.status,
+            latency_ms=round((perf_counter() - self._started) * 1000, 3),
+        )
+        try:
+            await self._gateway.writer.record([row])
+        except Problem:
+            _log.error("the cut of request %s could not be recorded", decided["trace_id"])
+        return problem
+
     async def _body(self) -> AsyncGenerator[bytes, None]:
-        size, more = 0, True
+        size, more, pace = 0, True, Pace(self._request.timeout)
         while more:
             self._deadline.reschedule(None)
-            chunk, more = await _next_chunk(self._request.receive, self._request.timeout)
+            with pace:
+                chunk, more = await _next_chunk(self._request.receive, pace.patience(size))
             size += len(chunk)
             if size > self._settings.proxy_max_body:
                 raise _BodyTooLarge
@@ -202,6 +240,8 @@ class Forwarding:
         except _BodyTooLarge:
             raise _too_large(self._settings) from None
         except TimeoutError:
+            if problem := await self._record_cut():
+                raise problem from None
             timeout = f"{self._settings.proxy_timeout:g}"
             raise Problem(504, f"The upstream service did not answer within {timeout} s.") from None
         except (OSError, h11.ProtocolError) as error:
@@ -228,9 +268,12 @@ class Forwarding:
                 piece = await self._stream(piece, send)
             await send({"type": "http.response.body", "body": piece})
         except (OSError, h11.ProtocolError) as error:
-            _log.warning("the upstream's answer to %s broke off (%s)", trace_id, type(error).__name__)
+            if self._cut is None:
+                _log.warning("the upstream's answer to %s broke off (%s)", trace_id, type(error).__name__)
         finally:
             self._upstream.release(self._answer)
+            self._gateway.exchanges.remove(self)
+        await self._record_cut()
 
     async def _stream(self, piece: bytes, send: Send) -> bytes:
         """Send all but the last piece, as they come, and return that.
@@ -238,7 +281,8 @@ class Forwarding:
         The first may be empty: it makes servers send the headers, for which clients of event streams wait.
         """
         more = True
-        async with _watched(self._request.receive, self._body_read, asyncio.timeout(None)):
+        self._streaming = asyncio.timeout(None)
+        async with _watched(self._request.receive, self._body_read, self._streaming):
             while more:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 async with asyncio.timeout(self._settings.proxy_timeout):
@@ -247,13 +291,13 @@ class Forwarding:
 
     def _answer_headers(self, trace_id: str) -> list[tuple[bytes, bytes]]:
         raw = self._answer.headers
-        named = _named_by_connection(raw)
+        named = named_by_connection(raw)
         if any(name == b"transfer-encoding" for name, _ in raw):
             named.add(b"content-length")  # which, beside it, says nothing
         kept = [
             (name, value)
             for name, value in raw
-            if name not in _HOP_BY_HOP and name not in named and not name.startswith(b"x-meshguard-")
+            if reaches_client(spelled := canonical(name)) and spelled not in named
         ]
         return [*kept, *decision_headers(self._verdict), (b"x-meshguard-trace-id", trace_id.encode())]
 
@@ -308,7 +352,7 @@ async def _next_chunk(receive: Receive, timeout: float) -> tuple[bytes, bool]:  
         async with asyncio.timeout(timeout):
             message = await receive()
     except TimeoutError:
-        raise too_slow(timeout) from None
+        raise invalid(Detail("", f"send the body faster than {MIN_RATE} bytes/s")) from None
     if message["type"] == "http.disconnect":
         raise ClientGone
     return message.get("body", b""), message.get("more_body", False)
@@ -319,17 +363,6 @@ def _head(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> h11
         return h11.Request(method=method, target=target, headers=headers)
     except h11.LocalProtocolError:
         raise invalid(Detail("/header", "a header has characters that can't be forwarded")) from None
-
-
-def _passes(name: bytes) -> bool:
-    """Whether the client's header goes upstream; `_` counts as `-`, as some upstreams read it."""
-    spelled = name.lower().replace(b"_", b"-")
-    return not (spelled in _HOP_BY_HOP or spelled in _OURS or spelled.startswith(_OUR_PREFIXES))
-
-
-def _named_by_connection(headers: list[tuple[bytes, bytes]]) -> set[bytes]:
-    values = [value for name, value in headers if name == b"connection"]
-    return {token.strip().lower() for value in values for token in value.split(b",")}
 
 
 def _traceparent(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003 - pydantic resolves it at run time
 from typing import Annotated, Any, Literal, TypeVar
@@ -9,8 +10,18 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from meshguard.gateway.setting_names import (
+    DB_PATH,
+    PREFIX,
+    UnknownNames,
+    names_of_environment,
+    names_of_file,
+)
+
+_log = logging.getLogger("meshguard.gateway")
 
 MIN_SECRET_BYTES = 32
 _MIN_DISTINCT_CHARACTERS = 10
@@ -103,7 +114,7 @@ class Settings(DatabaseSettings):
     )
     admin_token: SecretStr = Field(SecretStr(""), validation_alias=_names("ADMIN_TOKEN"))
     agent_token_ttl: int = Field(
-        31_536_000, ge=1, le=3_153_600_000, validation_alias=_names("AGENT_TOKEN_TTL"), description="seconds"
+        2_592_000, ge=1, le=3_153_600_000, validation_alias=_names("AGENT_TOKEN_TTL"), description="seconds"
     )
     proxy_target: str | None = Field(None, validation_alias=_names("PROXY_TARGET"))
     proxy_action: Literal["declared", "derived", "both"] = Field(
@@ -137,6 +148,7 @@ class Settings(DatabaseSettings):
     rate_limit_storage: SecretStr = Field(
         SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")
     )
+    explain_to_agents: bool = Field(False, validation_alias=_names("EXPLAIN_TO_AGENTS"))
     cors_origin: str | None = Field(None, validation_alias=_names("CORS_ORIGIN"))
     metrics_enabled: bool = Field(False, validation_alias=_names("METRICS_ENABLED"))
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -148,6 +160,12 @@ class Settings(DatabaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _expand(cls, value: object) -> object:
+        """Accept the published documentation's `warn`."""
+        return "warning" if isinstance(value, str) and value.lower() == "warn" else value
 
     @field_validator("jwt_secrets_old", "audit_context_keys", mode="before")
     @classmethod
@@ -222,7 +240,7 @@ class Settings(DatabaseSettings):
 
 
 def load_settings(**arguments: Any) -> Settings:
-    """Read the settings.
+    """Read the settings. A name that is not a setting is rejected or, if it resembles none, logged.
 
     Args:
         **arguments: Values that beat the environment, by field name of `Settings`; None counts as unset.
@@ -233,11 +251,15 @@ def load_settings(**arguments: Any) -> Settings:
     Raises:
         SettingsError: With every fault.
     """
-    return _loaded(Settings, arguments)
+    unknown = UnknownNames(_setting_names(Settings), _setting_names(Settings))
+    settings = _loaded(Settings, arguments, unknown)
+    for warning in unknown.warnings:
+        _log.warning("%s", warning)
+    return settings
 
 
 def load_database_settings(**arguments: Any) -> DatabaseSettings:
-    """Read the settings of the store alone.
+    """Read the settings of the store alone; other misspelled settings do not matter to it.
 
     Args:
         **arguments: Values that beat the environment, by field name; None counts as unset.
@@ -245,14 +267,50 @@ def load_database_settings(**arguments: Any) -> DatabaseSettings:
     Raises:
         SettingsError: With every fault.
     """
-    return _loaded(DatabaseSettings, arguments)
+    unknown = UnknownNames(_setting_names(DatabaseSettings), _setting_names(Settings))
+    return _loaded(DatabaseSettings, arguments, unknown)
 
 
-def _loaded(kind: type[_S], arguments: dict[str, Any]) -> _S:
+def _setting_names(kind: type[BaseSettings]) -> list[str]:
+    return [name.upper() for name in kind.model_fields]
+
+
+def _loaded(kind: type[_S], arguments: dict[str, Any], unknown: UnknownNames) -> _S:
+    given = {name: value for name, value in arguments.items() if value is not None or name.startswith("_")}
+    file = names_of_file(arguments.get("_env_file", kind.model_config.get("env_file")))
+    environment = names_of_environment()
+    unknown.check_arguments(name for name in arguments if not name.startswith("_"))
+    unknown.check_environment(environment)
+    unknown.check_file(file)
+    faults = list(unknown.errors)
+    if "database_url" not in given:
+        try:
+            given |= _url_of_path(file | environment)
+        except ValueError as error:
+            faults.append(f"{DB_PATH}: {error}")
     try:
-        return kind(**{name: value for name, value in arguments.items() if value is not None})
+        settings = kind(**given)
     except ValidationError as error:
-        raise SettingsError([_sentence(dict(fault)) for fault in error.errors()]) from None
+        raise SettingsError([*faults, *(_sentence(dict(fault)) for fault in error.errors())]) from None
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def _url_of_path(names: dict[str, str]) -> dict[str, str]:
+    """Return the database URL that the setting `DB_PATH` stands for, unless `DATABASE_URL` comes first."""
+    for prefix in (PREFIX, ""):
+        url, path = names.get(f"{prefix}DATABASE_URL"), names.get(f"{prefix}{DB_PATH}")
+        if path:
+            if "://" in path or "?" in path:
+                raise ValueError("must be the path of a file; use DATABASE_URL for a URL")
+            ours = URL.create("sqlite", database=path).render_as_string()
+            if url and url != ours:
+                raise ValueError("DATABASE_URL is set too, to another database; keep one of the two")
+            return {"database_url": ours}
+        if url:
+            return {}
+    return {}
 
 
 def database_url() -> str:

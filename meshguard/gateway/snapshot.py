@@ -114,19 +114,29 @@ class Current:
         self._monotonic = monotonic
         self._confirmed = float("-inf")
         self._lock = Lock()
+        self.doubts = 0
 
     def replace(self, change: Callable[[Snapshot], Snapshot]) -> None:
         """Put the snapshot in force that a function makes of the present one; from any thread."""
         with self._lock:
             self.snapshot = change(self.snapshot)
 
-    def confirm(self, moment: float) -> None:
-        """Note that the snapshot was the database's at a moment of the monotonic clock."""
-        self._confirmed = moment
+    def confirm(self, moment: float, doubts: int) -> None:
+        """Note that the snapshot was the database's at a moment of the monotonic clock.
+
+        Args:
+            moment: When reading the database began.
+            doubts: `doubts` at that moment. What was read before a doubt does not settle it.
+        """
+        with self._lock:
+            if doubts == self.doubts:
+                self._confirmed = moment
 
     def doubt(self) -> None:
         """Note that the database has something else by now; nothing is decided until it is confirmed."""
-        self._confirmed = float("-inf")
+        with self._lock:
+            self.doubts += 1
+            self._confirmed = float("-inf")
 
     @property
     def is_confirmed(self) -> bool:

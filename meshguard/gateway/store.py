@@ -41,12 +41,18 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
+from meshguard.audit_verify import NO_HASH
+from meshguard.gateway.private_files import PrivateDatabase
+from meshguard.policy.json_text import exact_json, json_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
+BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
 _BUSY_PAUSE = 0.01  # seconds
+_STATEMENT_TIMEOUT = "6s"  # of a statement that writes on PostgreSQL
+_LOCK_TIMEOUT = "4s"
 _MIGRATING = 0x6D657368  # the advisory lock of whoever changes the schema
 _PRUNING = 0x6D657369  # that of whoever removes old entries
 CHANNEL = "meshguard"  # on which PostgreSQL tells the gateways of a change
@@ -69,10 +75,13 @@ _PRAGMAS = (
     "synchronous = FULL",
     "foreign_keys = ON",
     "cache_size = -8192",  # KiB: the upper pages of the indexes
-    "wal_autocheckpoint = 32768",  # a last resort: `Checkpoints` comes first
+    "wal_autocheckpoint = 262144",  # a last resort of 1 GiB: it would make commits slow
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+
+# What is indexed of an action: PostgreSQL takes no index row of more than 2,704 bytes.
+ACTION_KEY_LENGTH = 512  # characters
+ACTION_KEY = f"substr(action, 1, {ACTION_KEY_LENGTH})"
 
 metadata = MetaData()
 _row_id = BigInteger().with_variant(Integer, "sqlite")
@@ -144,7 +153,7 @@ audit_entries = Table(
     Index("audit_by_trace", "trace_id", "timestamp", "row_id"),
     Index("audit_by_agent", "agent_id", "timestamp", "row_id"),
     Index("audit_by_agent_name", "agent_name", "timestamp", "row_id"),
-    Index("audit_by_action", "action", "timestamp", "row_id"),
+    Index("audit_by_action", text(ACTION_KEY), "timestamp", "row_id"),
     Index("audit_by_decision", "decision", "timestamp", "row_id"),
     Index("audit_by_policy", "policy", "timestamp", "row_id"),
     Index("audit_by_kind", "kind", "timestamp", "row_id"),
@@ -219,7 +228,9 @@ def open_database(url: str) -> Engine:
         settings["options"] = f"{given} {_POSTGRESQL_OPTIONS}"
         parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, hide_parameters=True, connect_args=settings)
-    engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": _BUSY_TIMEOUT})
+    engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
+    private = PrivateDatabase(parsed.database or "")
+    event.listen(engine, "do_connect", lambda *_: private.protect())  # before SQLite makes the file
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -227,6 +238,8 @@ def open_database(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
+    # What is no UTF-8 was not written by a gateway; it can be read, exported, and found by its hash.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     _write_ahead(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -235,7 +248,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 @retry(
     retry=retry_if_exception(lambda error: getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")),
     wait=wait_fixed(_BUSY_PAUSE),
-    stop=stop_after_delay(_BUSY_TIMEOUT),
+    stop=stop_after_delay(BUSY_TIMEOUT),
     reraise=True,
 )
 def _write_ahead(connection: Any) -> None:
@@ -248,25 +261,43 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def read(engine: Engine, query: Callable[[Connection], _T]) -> _T:
+def read(engine: Engine, query: Callable[[Connection], _T], timeout: float | None = None) -> _T:
     """Return the result of a query, in one transaction that sees one moment of the database.
 
     A connection that the server has ended is found out by using it; the query then has a second try.
+
+    Args:
+        engine: The database.
+        query: The query.
+        timeout: Seconds that PostgreSQL may spend on each statement.
     """
     try:
-        return _read(engine, query)
+        return _read(engine, query, timeout)
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-    return _read(engine, query)
+    return _read(engine, query, timeout)
 
 
-def _read(engine: Engine, query: Callable[[Connection], _T]) -> _T:
+def _read(engine: Engine, query: Callable[[Connection], _T], timeout: float | None) -> _T:
     with engine.connect() as connection:
         if is_postgresql(connection):
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with connection.begin():
+            if timeout and is_postgresql(connection):
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(timeout * 1000)}")
             return query(connection)
+
+
+def limit_waiting(connection: Connection) -> None:
+    """Limit how long each statement of a new connection may take and wait for locks.
+
+    The limits stay with the connection, so that it must not go back to the pool. SQLite has its busy timeout.
+    """
+    if is_postgresql(connection):
+        with connection.begin():
+            connection.exec_driver_sql(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'")
+            connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
 
 
 def is_postgresql(connection: Connection) -> bool:
@@ -357,7 +388,7 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
     return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])}
+        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
     )
 
 
@@ -449,6 +480,16 @@ def _copy_entries(driver: Any, rows: list[dict[str, Any]]) -> None:
             copy.write_row(_values(row))
 
 
+def read_head(connection: Connection, stream: str) -> tuple[int, str]:
+    """Return count and hash at the end of a chain, or those of an empty chain.
+
+    On PostgreSQL it waits for a transaction that moves the head just now.
+    """
+    head = select(audit_heads.c["count"], audit_heads.c.hash).where(audit_heads.c.stream == stream)
+    row = connection.execute(head.with_for_update()).one_or_none()
+    return (row[0], row[1]) if row else (0, NO_HASH)
+
+
 def move_head(connection: Connection, stream: str, was: int, end: Mapping[str, Any]) -> bool:
     """Move the head of a chain, and return whether it was where the caller left it.
 
@@ -488,4 +529,4 @@ def next_number(connection: Connection, name: str) -> int:
 
 def to_json(value: object) -> str:
     """Return a value as compact JSON text."""
-    return _ENCODER.encode(value)
+    return json_text(value)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-from threading import Event, Lock, Thread
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from meshguard.gateway import store
-from meshguard.policy import PolicyLoadError, load_policy
+from meshguard.gateway.background import Repeating
+from meshguard.policy import load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from threading import Event
 
     from sqlalchemy import Connection, Engine, PoolProxiedConnection
 
+    from meshguard.gateway.background import Faults
     from meshguard.gateway.snapshot import Current
-
-_log = logging.getLogger("meshguard.gateway")
 
 # Seconds between two looks at the revision, when no notification comes first; SQLite has none.
 _INTERVAL = {"postgresql": 0.4, "sqlite": 0.2}
 
 _PATIENCE = 0.1  # seconds that stopping may take
+_LOAD_TIMEOUT = 5.0  # seconds that a change waits for a look that is under way, and a statement for its rows
+_PART = "reading changes of agents and policies"
 
 
 class Sync:
@@ -34,26 +34,31 @@ class Sync:
         engine: The database.
         current: The snapshot that is kept up.
         monotonic: Seconds of a clock that nobody sets.
+        faults: Where errors are reported.
     """
 
-    def __init__(self, engine: Engine, current: Current, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, current: Current, monotonic: Callable[[], float], faults: Faults
+    ) -> None:
         self._engine = engine
         self._current = current
         self._monotonic = monotonic
+        self._faults = faults
         self._known = -1
         self._lock = Lock()
-        self._stopping = Event()
-        self._failing = False
-        self._thread = Thread(target=self._run, name="meshguard-sync", daemon=True)
+        self._listener = _Listener(engine) if engine.dialect.name == "postgresql" else None
+        self._thread = Repeating("sync", self._step, faults)
 
     def start(self) -> None:
-        """Begin to keep up, after `load`."""
+        """Begin to keep up, after `load`, or begin again if the thread died."""
         self._thread.start()
 
     def stop(self) -> None:
         """End; waits for a look that is under way."""
-        self._stopping.set()
+        self._thread.stop()
         self._thread.join()
+        if self._listener:
+            self._listener.close()
 
     def load(self) -> None:
         """Put in force what changed since the last time, and confirm the snapshot.
@@ -61,11 +66,16 @@ class Sync:
         Raises:
             SQLAlchemyError: The database does not answer.
             PolicyLoadError: This version can't read a stored policy; nothing changed.
+            TimeoutError: Another look takes too long.
         """
-        with self._lock:
-            moment = self._monotonic()
-            store.read(self._engine, self._load)
-            self._current.confirm(moment)
+        if not self._lock.acquire(timeout=_LOAD_TIMEOUT):
+            raise TimeoutError("another look at the database takes too long")
+        try:
+            moment, doubts = self._monotonic(), self._current.doubts
+            store.read(self._engine, self._load, _LOAD_TIMEOUT)
+            self._current.confirm(moment, doubts)
+        finally:
+            self._lock.release()
 
     def _load(self, connection: Connection) -> None:
         number = store.read_revision(connection)
@@ -90,25 +100,17 @@ class Sync:
     def _try(self) -> bool:
         try:
             self.load()
-        except (SQLAlchemyError, PolicyLoadError) as error:
-            if not self._failing:
-                _log.error("changes of agents and policies can't be read (%s)", type(error).__name__)
-            self._failing = True
+        except BaseException as error:  # noqa: BLE001 - the snapshot grows too old to decide from
+            self._faults.report(_PART, error)
             return False
-        if self._failing:
-            _log.info("changes of agents and policies can be read again")
-        self._failing = False
+        self._faults.clear(_PART)
         return True
 
-    def _run(self) -> None:
-        interval = _INTERVAL[self._engine.dialect.name]
-        listener = _Listener(self._engine) if self._engine.dialect.name == "postgresql" else None
-        while not self._stopping.is_set():
-            self._try()
-            if not (listener and listener.wait(interval, self._stopping)):
-                self._stopping.wait(interval)
-        if listener:
-            listener.close()
+    def _step(self) -> None:
+        self._try()
+        interval, stopping = _INTERVAL[self._engine.dialect.name], self._thread.stopping
+        if not (self._listener and self._listener.wait(interval, stopping)):
+            stopping.wait(interval)
 
 
 class _Listener:

@@ -11,11 +11,14 @@ import asyncio
 import socket
 from asyncio import FIRST_COMPLETED
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import h11
 import httpx
+
+from meshguard.gateway.pools import DNS_TIMEOUT, Pool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -36,13 +39,15 @@ class Upstream:
     Args:
         target: The upstream's base URL.
         max_connections: How many requests it is asked at once; further ones wait.
+        names: The threads that resolve its name; defaults to threads that nothing else uses.
     """
 
-    def __init__(self, target: str, max_connections: int) -> None:
+    def __init__(self, target: str, max_connections: int, names: Pool | None = None) -> None:
         self.url = urlsplit(target)
         is_tls = self.url.scheme == "https"
         self._address = (self.url.hostname or "", self.url.port or (443 if is_tls else 80))
         self._tls = httpx.create_ssl_context(trust_env=False) if is_tls else None
+        self._names = names or Pool("resolving names", threads=4, waiting=1_000)
         self._places = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
 
@@ -103,7 +108,8 @@ class Upstream:
 
         asyncio can do that too (`happy_eyeballs_delay`), but loses a socket when it is cancelled meanwhile.
         """
-        addresses = await asyncio.get_running_loop().getaddrinfo(*self._address, type=socket.SOCK_STREAM)
+        resolve = partial(socket.getaddrinfo, *self._address, type=socket.SOCK_STREAM)
+        addresses = await self._names.run(resolve, DNS_TIMEOUT)
         attempts: list[asyncio.Task[Connection]] = []
         pending: set[asyncio.Task[Connection]] = set()
         try:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from meshguard._wire.decisions import check, raise_if_denied
+from meshguard._wire.pending import decides
 from meshguard.client import MeshGuardClient
 from meshguard.exceptions import ConfigurationError, MeshGuardError
 from meshguard.guard.arguments import Question, UndecidableError, exact, looks, read
@@ -117,6 +118,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
+    @decides
     async def acheck(self, call: ToolCall) -> PolicyDecision:
         """Decide about a call without blocking the event loop; else as `check`.
 

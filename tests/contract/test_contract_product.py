@@ -69,7 +69,10 @@ def broken(findings: list[Finding]) -> list[tuple[str, str]]:
 def test_our_gateway_passes_over_a_socket_and_nothing_is_left_behind(store: str) -> None:
     options = ("--store", store, "--examples", str(EXAMPLES), "--quick", "--json")
     done = run("tests.contract.own_gateway", *options)
-    assert done.stderr == ""
+    # The tests send wrong admin tokens, and the gateway says so.
+    assert [
+        line for line in done.stderr.splitlines() if "admin token guessed from 127.0.0.1" not in line
+    ] == []
     report = json.loads(done.stdout)
     assert [finding for finding in report["findings"] if finding["verdict"] == "broken"] == []
     assert (done.returncode, report["conforms"], report["leftBehind"]) == (0, True, [])

@@ -19,7 +19,8 @@ import pytest
 import meshguard.gateway
 from meshguard.gateway import app
 from meshguard.gateway.app import HANDLERS
-from meshguard.gateway.auth import _MAX_ADDRESSES, AdminToken
+from meshguard.gateway.auth import AdminToken
+from meshguard.gateway.guesses import MAX_ADDRESSES
 from meshguard.gateway.logs import JsonFormatter
 from meshguard.gateway.problems import Problem
 from tests.gateway.conftest import Lab, check
@@ -221,9 +222,9 @@ def test_the_same_wrong_token_and_none_at_all_are_no_guesses(admin_token: AdminT
 
 
 def test_guesses_are_remembered_in_bounded_number(admin_token: AdminToken) -> None:
-    for number in range(_MAX_ADDRESSES + 10):
+    for number in range(MAX_ADDRESSES + 10):
         outcome(admin_token, "wrong", f"address-{number}")
-    assert len(admin_token._guesses._made) == _MAX_ADDRESSES
+    assert len(admin_token._guesses._made) == MAX_ADDRESSES
 
 
 def test_secrets_are_compared_in_constant_time_alone() -> None:

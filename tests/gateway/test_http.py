@@ -11,6 +11,8 @@ import pytest
 
 from meshguard.gateway.app import HANDLERS
 from meshguard.gateway.contract import load_contract
+from meshguard.gateway.http import Head
+from meshguard.gateway.problems import Problem
 from tests.gateway.conftest import Lab, check
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +39,7 @@ def test_the_gateway_says_what_it_is(lab: Lab) -> None:
 
 
 def test_health_says_that_all_is_well(lab: Lab) -> None:
-    body = httpx.get(f"{lab.url}/health").json()
+    body = lab.admin.get("/health").json()
     assert body["status"] == "healthy"
     assert body["checks"] == dict.fromkeys(("database", "policies", "audit", "snapshot", "rateLimit"), "ok")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["timestamp"])
@@ -102,11 +104,11 @@ def test_a_trace_id_that_is_none_is_refused_and_one_made_up(lab: Lab, value: str
         (b"\xff\xfe", "not UTF-8"),
         (b'{"name": "a", "name": "b"}', 'the key "name" is given twice'),
         (b'{"name": NaN}', "NaN is not a JSON number"),
-        (b'{"name": 1e400}', "too large"),
+        (b'{"name": 1e1001}', "too large"),
         (b'{"name": -Infinity}', "-Infinity is not"),
         (b'{"name": "\\ud800"}', "surrogate"),
         (b"[" * 65 + b"]" * 65, "more than 64 levels"),
-        (b"[" * 100_000, "more than 64 levels"),
+        (b"[" * 40_000, "more than 64 levels"),
         (b'{"name": ' + b"9" * 5000 + b"}", "too many digits"),
     ],
 )
@@ -216,3 +218,13 @@ def test_two_gateways_live_in_one_process(open_lab: Callable[..., Lab], tmp_path
     assert check(one.client(agent["token"]), "read:x").status_code == 200
     assert check(other.client(agent["token"]), "read:x").status_code == 401
     assert other.admin.get("/admin/agents").json()["agents"] == []
+
+
+def test_both_framings_in_one_request_are_rejected() -> None:
+    both = [(b"host", b"a"), (b"content-length", b"1"), (b"transfer-encoding", b"chunked")]
+    for headers in (both, both[::-1]):
+        with pytest.raises(Problem, match="Correct") as rejection:
+            Head({"type": "http", "headers": headers, "http_version": "1.1"}).check()
+        assert rejection.value.details[0].path == "/header/Content-Length"
+    for one in (both[:2], [both[0], both[2]]):
+        Head({"type": "http", "headers": one, "http_version": "1.1"}).check()

@@ -96,8 +96,9 @@ def test_a_gateway_at_debug_logs_each_request_as_json_without_secrets(tmp_path: 
     lines = lines_of(text)
     of = {line["traceId"]: line for line in lines if line["logger"] == "meshguard.gateway.access"}
     assert (of["run-7"]["route"], of["run-7"]["status"]) == ("/proxy/check", 200)
-    (warning,) = (line for line in lines if line["level"] == "warning")
-    assert (warning["traceId"], warning["logger"]) == ("run-8", "meshguard.gateway")
+    unreachable, guess = (line for line in lines if line["level"] == "warning")
+    assert (unreachable["traceId"], unreachable["logger"]) == ("run-8", "meshguard.gateway")
+    assert guess["message"] == "admin token guessed from 127.0.0.1: A wrong admin token."
     told = {span["context"]["span_id"] for span in lines_of(spans.read_text())}
     assert f"0x{of['run-7']['otelSpanId']}" in told
     for secret in (SECRET, ADMIN_TOKEN, PROXY_SECRET, token, "s3cret"):

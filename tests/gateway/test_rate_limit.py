@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from limits.aio.storage import RedisStorage
 
+from meshguard.gateway import limits
 from tests.gateway.conftest import Lab, check
 from tests.servers import Redis, redis_server
 from tests.support import until
+
+READ = {"X-MeshGuard-Action": "read:x"}
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def evaluate(agent: httpx.Client, number: int) -> int:
 
 
 def rate_limit_of(lab: Lab) -> str:
-    health = httpx.get(f"{lab.url}/health")
+    health = lab.admin.get("/health")
     assert health.status_code == 200
     found: str = health.json()["checks"]["rateLimit"]
     return found
@@ -88,3 +94,95 @@ def test_a_gateway_starts_without_redis(open_lab: Callable[..., Lab], tmp_path: 
     lab = open_lab(tmp_path, rate_limit_storage="redis://:hunter2@127.0.0.1:1/0", rate_limit_rpm=2)
     agent = lab.agent()
     assert [check(agent, "read:x").status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a Redis that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_a_redis_that_never_answers_does_not_hold_up_decisions(
+    open_lab: Callable[..., Lab], silent: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = open_lab(rate_limit_storage=silent, rate_limit_rpm=2)
+    agent = lab.agent()
+    statuses = [agent.get("/proxy/check", headers=READ, timeout=30).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert rate_limit_of(lab) == "Redis does not answer: the limit is kept locally"
+    assert "Redis does not answer (TimeoutError): the rate limit is kept locally" in caplog.messages
+
+
+def test_a_redis_that_goes_on_being_silent_is_not_taken_back(
+    open_lab: Callable[..., Lab], silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try to return to it ends after its time, as a failure."""
+    monkeypatch.setattr("meshguard.gateway.limits._RETRY", 0.01)
+    monkeypatch.setattr("meshguard.gateway.limits._TIMEOUT", 0.05)
+    tries: list[bool] = []
+    answers = limits._Redis.answers
+
+    async def hang(_: RedisStorage) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def counted(redis: limits._Redis) -> bool:
+        tries.append(await answers(redis))
+        return tries[-1]
+
+    monkeypatch.setattr(RedisStorage, "check", hang)
+    monkeypatch.setattr(limits._Redis, "answers", counted)
+    lab = open_lab(rate_limit_storage=silent, rate_limit_rpm=2)
+    assert check(lab.agent(), "read:x").status_code == 200
+    assert until(lambda: len(tries) >= 3, 20)
+    assert tries == [False] * len(tries)
+    assert rate_limit_of(lab) == "Redis does not answer: the limit is kept locally"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, ConnectionError, KeyError])
+def test_a_try_to_return_to_redis_survives_every_error(
+    open_lab: Callable[..., Lab], redis: Redis, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    monkeypatch.setattr("meshguard.gateway.limits._RETRY", 0.01)
+    failures: list[int] = []
+    check_storage = RedisStorage.check
+
+    async def fail_first(storage: RedisStorage) -> bool:
+        failures.append(1)
+        if len(failures) < 3:
+            raise error
+        return await check_storage(storage)
+
+    monkeypatch.setattr(RedisStorage, "check", fail_first)
+    lab = open_lab(rate_limit_storage=redis.url, rate_limit_rpm=10)
+    agent = lab.agent()
+    redis.stop()
+    assert check(agent, "read:x").status_code == 200
+    redis.start()
+    assert until(lambda: rate_limit_of(lab) == "ok", 20)
+
+
+def test_an_answer_of_redis_that_makes_no_sense_does_not_allow_without_a_limit(
+    open_lab: Callable[..., Lab], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nonsense(*_: object, **__: object) -> int:
+        raise ValueError
+
+    monkeypatch.setattr(RedisStorage, "incr", nonsense)
+    agent = open_lab(rate_limit_storage=redis.url, rate_limit_rpm=2).agent()
+    assert [check(agent, "read:x").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_counts_of_one_agent_do_not_touch_another(open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab(rate_limit_rpm=2)
+    one, other = lab.agent(), lab.agent()
+    assert [check(one, "read:x").status_code for _ in range(3)] == [200, 200, 429]
+    assert [check(other, "read:x").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_batch_that_does_not_fit_is_not_counted_locally(open_lab: Callable[..., Lab]) -> None:
+    agent = open_lab(rate_limit_rpm=10).agent()
+    assert [evaluate(agent, number) for number in (8, 3, 2, 1)] == [200, 429, 200, 429]

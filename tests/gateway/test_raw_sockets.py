@@ -75,8 +75,8 @@ class Door:
         self.authorization = authorization
         self.process = process
 
-    def connect(self, data: bytes = b"") -> socket.socket:
-        connection = socket.create_connection(self.address, timeout=10)
+    def connect(self, data: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+        connection = socket.create_connection(self.address, timeout=10, source_address=(source, 0))
         connection.sendall(data)
         return connection
 
@@ -165,6 +165,49 @@ def test_a_head_that_two_servers_could_read_differently_is_refused(
 ) -> None:
     assert door.statuses(door.request("POST /proxy/x HTTP/1.1", *headers, body=b"abcdef")) == [400]
     assert recorder.requests == []
+
+
+LINES = [
+    "POST /proxy/x",
+    "GET /proxy/x",
+    "GET /proxy/check",
+    "POST /api/v1/pdp/evaluate",
+    "POST /api/v1/pdp/evaluate/batch",
+    "GET /health",
+    "GET /",
+    "GET /openapi.yaml",
+    "GET /nowhere",
+    "GET /admin/agents",
+    "POST /admin/agents",
+    "DELETE /admin/agents/agent_1",
+    "PUT /admin/policies/x",
+]
+
+
+def with_lengths(door: Door, line: str, version: str, *lengths: object) -> list[int]:
+    headers = [f"Content-Length: {length}" for length in lengths]
+    return door.statuses(door.request(f"{line} {version}", *headers, body=b"abcdef"))
+
+
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
+def test_two_different_lengths_are_refused_wherever_they_are_sent(
+    door: Door, recorder: Recorder, line: str, version: str
+) -> None:
+    for lengths in ((5, 6), (6, 5), (0, 5), (5, 0), (5, 5, 6), (5, "5, 5"), (5, "x"), (5, "")):
+        assert with_lengths(door, line, version, *lengths) == [400], lengths
+    assert recorder.requests == []
+
+
+@pytest.mark.parametrize("lengths", [(6, 6), (6, 6, 6), (6, "06")])
+def test_the_same_length_twice_is_forwarded_once(
+    door: Door, recorder: Recorder, lengths: tuple[object, ...]
+) -> None:
+    """As HTTP permits: the upstream never sees the second one."""
+    assert with_lengths(door, "POST /proxy/x", "HTTP/1.1", *lengths) == [200]
+    (seen,) = recorder.requests
+    assert re.findall(rb"(?i)content-length:[^\r]*", seen) == [b"Content-Length: 6"]
+    assert seen.endswith(b"\r\n\r\nabcdef")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -358,7 +401,11 @@ def test_slow_clients_lose_their_place_after_the_timeout(open_door: Callable[...
     ]
     started = time.monotonic()
     with ExitStack() as stack:
-        slow = [stack.enter_context(door.connect(beginning)) for beginning in beginnings]
+        # From three addresses, since one may not hold more than half of the places.
+        slow = [
+            stack.enter_context(door.connect(beginning, source=f"127.0.0.{2 + number % 3}"))
+            for number, beginning in enumerate(beginnings)
+        ]
         # All places are taken, so this waits for one of them.
         assert httpx.get(f"{door.url}/health", timeout=10).status_code == 200
         answers = [read_all(connection)[:13] for connection in slow]

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def serving(
         assert found, process.stderr.read() if process.stderr else ""
         yield process, found[0]
     finally:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):  # workers may be left, even without the main process
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 

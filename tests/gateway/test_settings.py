@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import meshguard
 from meshguard.gateway import Settings, SettingsError, load_settings
+from meshguard.gateway.backup import sqlite_file
+from meshguard.gateway.settings import database_url
+from meshguard.testing import running_gateway
 from tests.support import ADMIN_TOKEN, SECRET
 
 NAMES = [name.upper() for name in Settings.model_fields]
@@ -15,7 +20,7 @@ NAMES = [name.upper() for name in Settings.model_fields]
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting in the environment, no `.env`."""
-    for name in NAMES:
+    for name in (*NAMES, "DB_PATH"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(f"MESHGUARD_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -52,6 +57,7 @@ def test_a_gateway_without_secrets_is_told_all_that_is_missing_and_how_to_make_i
     [
         "short",
         "x" * 31,
+        "kJ3hG5fD7sA9pO1iU3yT5rE7wQ9zX1c",  # 31 bytes, and nothing else wrong with it
         "a" * 64,
         "changeme-changeme-changeme-changeme",
         "your-secret-goes-here-1234567890-abc",
@@ -150,6 +156,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "AUDIT_CONTEXT_KEYS": "amount, order.id",
         "RATE_LIMIT_RPM": "0",
         "RATE_LIMIT_STORAGE": "memory://x",
+        "EXPLAIN_TO_AGENTS": "true",
         "CORS_ORIGIN": "https://x",
         "METRICS_ENABLED": "true",
         "LOG_LEVEL": "DEBUG",
@@ -169,3 +176,157 @@ def test_settings_hide_their_secrets_and_survive_a_pickle() -> None:
     assert SECRET not in repr(settings)
     assert ADMIN_TOKEN not in str(settings)
     assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_the_published_documentations_names_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    secrets = {"jwt_secret": SECRET, "admin_token": ADMIN_TOKEN}
+    for prefix in ("", "MESHGUARD_"):
+        for path in ("data/x.db", f"{tmp_path}/x.db"):
+            monkeypatch.setenv(f"{prefix}DB_PATH", path)
+            monkeypatch.setenv(f"{prefix}LOG_LEVEL", "warn")
+            settings = load_settings(**secrets)
+            assert settings.database_url.get_secret_value() == f"sqlite:///{path}"
+            assert settings.log_level == "warning"
+            assert sqlite_file(database_url()) == Path(path)
+    assert load_settings(**secrets, log_level="WARN").log_level == "warning"
+    assert (
+        load_settings(**secrets, database_url="sqlite:///y.db")
+        .database_url.get_secret_value()
+        .endswith("y.db")
+    )
+
+
+def test_db_path_is_read_from_dotenv_below_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"JWT_SECRET={SECRET}\nADMIN_TOKEN={ADMIN_TOKEN}\nDB_PATH=a.db\n")
+    assert load_settings().database_url.get_secret_value() == "sqlite:///a.db"
+    monkeypatch.setenv("DB_PATH", "b.db")
+    assert load_settings().database_url.get_secret_value() == "sqlite:///b.db"
+
+
+@pytest.mark.parametrize("prefix", ["", "MESHGUARD_"])
+def test_two_databases_are_one_too_many(monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+    monkeypatch.setenv(f"{prefix}DB_PATH", "a.db")
+    monkeypatch.setenv(f"{prefix}DATABASE_URL", "sqlite:///b.db")
+    assert faults() == ["DB_PATH: DATABASE_URL is set too, to another database; keep one of the two"]
+    monkeypatch.setenv(f"{prefix}DATABASE_URL", "sqlite:///a.db")
+    load_settings(jwt_secret=SECRET, admin_token=ADMIN_TOKEN)
+
+
+def test_the_prefix_wins_between_the_two_names_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"jwt_secret": SECRET, "admin_token": ADMIN_TOKEN}
+    monkeypatch.setenv("DB_PATH", "a.db")
+    monkeypatch.setenv("MESHGUARD_DATABASE_URL", "sqlite:///b.db")
+    assert load_settings(**secrets).database_url.get_secret_value() == "sqlite:///b.db"
+    monkeypatch.delenv("MESHGUARD_DATABASE_URL")
+    monkeypatch.delenv("DB_PATH")
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///b.db")
+    monkeypatch.setenv("MESHGUARD_DB_PATH", "a.db")
+    assert load_settings(**secrets).database_url.get_secret_value() == "sqlite:///a.db"
+
+
+def test_db_path_is_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PATH", "sqlite:///a.db")
+    assert faults() == ["DB_PATH: must be the path of a file; use DATABASE_URL for a URL"]
+
+
+def misspellings(name: str) -> set[str]:
+    """Each with one character missing, doubled, or in the place of its neighbor."""
+    dropped = {name[:at] + name[at + 1 :] for at in range(len(name))}
+    doubled = {name[:at] + name[at] + name[at:] for at in range(len(name))}
+    swapped = {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)}
+    return (dropped | doubled | swapped) - {name, ""}
+
+
+def test_no_misspelled_setting_is_ignored_in_silence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over all settings: each is rejected, or logged with the nearest name."""
+    tried, ignored = 0, []
+    for name in NAMES:
+        for wrong in misspellings(name):
+            caplog.clear()
+            monkeypatch.setenv(f"MESHGUARD_{wrong}", "1")
+            try:
+                load_settings(jwt_secret=SECRET, admin_token=ADMIN_TOKEN)
+                said = caplog.text
+            except SettingsError as error:
+                said = str(error)
+            monkeypatch.delenv(f"MESHGUARD_{wrong}")
+            tried += 1
+            if f"MESHGUARD_{wrong}" not in said or f"MESHGUARD_{name}" not in said:
+                ignored.append(wrong)
+    assert tried > 500
+    assert ignored == []
+
+
+def test_a_misspelled_setting_is_rejected_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHGUARD_POLICES_DIR", "policies")
+    monkeypatch.setenv("meshguard_proxy_acton", "derived")
+    assert faults() == [
+        "MESHGUARD_POLICES_DIR: is not a setting; did you mean MESHGUARD_POLICIES_DIR?",
+        "MESHGUARD_PROXY_ACTON: is not a setting; did you mean MESHGUARD_PROXY_ACTION?",
+    ]
+
+
+def test_an_unknown_name_that_resembles_none_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Kubernetes sets them for a service called meshguard."""
+    monkeypatch.setenv("MESHGUARD_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("MESHGUARD_EMPTY", "")
+    load_settings(jwt_secret=SECRET, admin_token=ADMIN_TOKEN)
+    assert [message.partition(" is ")[0] for message in caplog.messages] == ["MESHGUARD_SERVICE_HOST"]
+    assert "10.0.0.1" not in caplog.text
+
+
+def test_the_names_that_other_parts_read_are_known(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    package = Path(meshguard.__file__).parent
+    used = {
+        name
+        for path in package.rglob("*.py")
+        for name in re.findall(r"MESHGUARD_([A-Z_]+[A-Z])", path.read_text())
+    }
+    assert {"GATEWAY_URL", "AGENT_TOKEN"} <= used
+    for name in used - {"SERVICE_HOST"}:
+        if name not in NAMES:
+            monkeypatch.setenv(f"MESHGUARD_{name}", "x")
+    load_settings(jwt_secret=SECRET, admin_token=ADMIN_TOKEN)
+    assert caplog.messages == []
+
+
+def test_names_in_dotenv_are_looked_at_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    values = f"JWT_SECRET={SECRET}\nADMIN_TOKEN={ADMIN_TOKEN}\n"
+    (tmp_path / ".env").write_text(f"{values}MODEL=large\nPOLICES_DIR=policies\nOTHER_PROGRAMS_KEY=1\n")
+    load_settings()
+    assert caplog.messages == [
+        "POLICES_DIR in .env is not a setting and is ignored; the nearest is POLICIES_DIR."
+    ]
+    (tmp_path / ".env").write_text(f"{values}MESHGUARD_POLICES_DIR=policies\n")
+    with pytest.raises(SettingsError, match="did you mean MESHGUARD_POLICIES_DIR"):
+        load_settings()
+
+
+def test_an_argument_that_is_no_setting_is_rejected() -> None:
+    assert faults(polices_dir="x", port=0) == ["polices_dir: is not a setting; did you mean policies_dir?"]
+    assert faults(polices_dir=None) == ["polices_dir: is not a setting; did you mean policies_dir?"]
+    with (
+        pytest.raises(SettingsError, match="is not a setting; did you mean rate_limit_rpm"),
+        running_gateway(rate_limit_rmp=1),
+    ):
+        pass
+
+
+def test_an_unknown_name_does_not_stop_the_commands_on_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESHGUARD_POLICES_DIR", "policies")
+    assert database_url() == "sqlite:///meshguard.db"
+    monkeypatch.setenv("MESHGUARD_DATABASE_ULR", "sqlite:///other.db")
+    with pytest.raises(SettingsError, match="did you mean MESHGUARD_DATABASE_URL"):
+        database_url()
+
+
+def test_a_token_lives_for_30_days_by_default() -> None:
+    assert load_settings(jwt_secret=SECRET, admin_token=ADMIN_TOKEN).agent_token_ttl == 30 * 24 * 3600

@@ -7,6 +7,7 @@ from contextlib import closing
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
@@ -52,6 +53,8 @@ def test_several_processes_may_open_one_new_database_at_once(tmp_path: Path) -> 
     assert [process.exitcode for process in processes] == [0, 0, 0]
 
 
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 def test_the_migrations_lead_to_the_tables_that_the_code_uses(tmp_path: Path) -> None:
     engine = store.open_database(f"sqlite:///{tmp_path}/new.db")
     store.migrate(engine)

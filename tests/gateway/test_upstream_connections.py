@@ -8,6 +8,7 @@ import itertools
 import re
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -330,3 +331,60 @@ def test_an_upstream_is_asked_over_tls(
     for path in ("x", "y", "more", "z"):
         assert agent.get(f"/proxy/{path}").text == f"/{path}"
     assert [connection for connection, _, _ in upstream.asked] == [0, 0, 0, 1]
+
+
+def test_a_certificate_for_another_name_is_not_accepted(
+    open_upstream: Callable[..., Upstream], open_front: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trusting(**_: Any) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+
+    monkeypatch.setattr(httpx, "create_ssl_context", trusting)
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *a, **o: resolve("127.0.0.1" if host == "other.test" else host, *a, **o),
+    )
+    upstream = served_over_tls(open_upstream)
+    upstream.url = f"https://other.test:{upstream.port}"
+    assert open_front(upstream).agent().get("/proxy/x").status_code == 502
+    assert upstream.asked == []
+
+
+def test_a_refused_connection_gives_its_place_back(open_front: Callable[..., Lab]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        upstream = Upstream.__new__(Upstream)
+        upstream.url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        agent = open_front(upstream, max_connections=1, proxy_timeout=10).agent()
+        assert [agent.get("/proxy/x", timeout=20).status_code for _ in range(3)] == [502] * 3
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\npart", b"HTTP/1.0 200 OK\r\n\r\npart"],
+    ids=["until it closes", "HTTP/1.0"],
+)
+def test_a_reset_does_not_look_like_the_end(open_front: Callable[..., Lab], begun: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proceed = threading.Event()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.recv(65_536)
+            connection.sendall(begun)
+            proceed.wait(10)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        upstream = Upstream.__new__(Upstream)
+        upstream.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        agent = open_front(upstream).agent()
+        with agent.stream("GET", "/proxy/x") as response:
+            pieces = response.iter_raw()
+            assert next(pieces) == b"part"
+            proceed.set()
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(pieces)

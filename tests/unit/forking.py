@@ -3,6 +3,8 @@
 It prints how many answers there were and which of them were wrong.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import asyncio
@@ -95,13 +97,13 @@ def every_operation(client: MeshGuardClient) -> Ask:
         lambda n: client.get_agent(agents[names[n % 3]]).name == names[n % 3],
         lambda n: client.update_agent(agents[names[n % 3]], tags=[f"t{n}"]).tags == [f"t{n}"],
         lambda n: client.issue_token(agents[names[n % 3]])["id"] == agents[names[n % 3]],
-        lambda n: client.get_policy("readers")["name"] == "readers",
+        lambda _: client.get_policy("readers")["name"] == "readers",
         lambda n: client.validate_policy(POLICY if n % 2 else {"x": 1})["valid"] is (n % 2 == 1),
         lambda n: client.audit_stats("7d" if n % 2 else "24h")["period"] == ("7d" if n % 2 else "24h"),
-        lambda n: all(entry["decision"] == "deny" for entry in client.get_audit_log(5, "deny")),
-        lambda n: client.health()["mode"] == "enforce" and client.is_healthy(),
-        lambda n: {agent.name for agent in client.list_agents()} >= set(names),
-        lambda n: [policy["name"] for policy in client.list_policies()] == ["readers"],
+        lambda _: all(entry["decision"] == "deny" for entry in client.get_audit_log(5, "deny")),
+        lambda _: client.health()["mode"] == "enforce" and client.is_healthy(),
+        lambda _: {agent.name for agent in client.list_agents()} >= set(names),
+        lambda _: [policy["name"] for policy in client.list_policies()] == ["readers"],
         lambda n: client.get(f"/echo/{os.getpid()}/{n}", "read:menu").text.endswith(
             f"/echo/{os.getpid()}/{n}"
         ),
@@ -137,7 +139,7 @@ def forked(
             sys.exit(0)
     os.close(writing)
     found = [ask()]
-    with open(reading) as results:
+    with os.fdopen(reading) as results:
         found += [json.loads(line) for line in results]
     for _ in range(CHILDREN):
         os.wait()
@@ -171,7 +173,8 @@ def synchronously(client: MeshGuardClient, mode: str) -> None:
     ask(0)
 
     def finish() -> None:
-        for own in (client, *OWN):
+        client.close()
+        for own in OWN:
             own.close()
 
     forked(lambda: ask_all(ask), finish)
@@ -209,7 +212,7 @@ def pooled_ask(_: int) -> tuple[int, list[str]]:
 
 def in_a_pool(client: MeshGuardClient) -> None:
     """As celery's prefork pool does."""
-    global POOLED
+    global POOLED  # noqa: PLW0603 - it is inherited
     POOLED = check(client)
     POOLED(0)
     with multiprocessing.get_context("fork").Pool(CHILDREN) as pool:

@@ -354,6 +354,16 @@ def test_health_is_told_also_when_it_is_bad(
     gateway.answers(Answer({"status": word, "version": "0.2.0", "mode": "enforce"}, status))
     assert client.health() == {"status": word, "version": "0.2.0", "mode": "enforce"}
     assert client.is_healthy() is healthy
+    health, is_healthy = (received.headers for received in gateway.received)
+    assert "x-admin-token" in health  # an administrator is told more
+    assert not {"authorization"} & health.keys()
+    assert not {"authorization", "x-admin-token"} & is_healthy.keys()
+
+
+def test_health_without_an_admin_token_sends_none(gateway: Gateway) -> None:
+    gateway.answers(Answer({"status": "healthy", "version": "0.2.0", "mode": "enforce"}, 200))
+    with MeshGuardClient(gateway.url, "agent-token") as client:
+        assert client.health()["status"] == "healthy"
     assert not {"authorization", "x-admin-token"} & gateway.received[0].headers.keys()
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from meshguard import AsyncMeshGuardClient
+from meshguard import AsyncMeshGuardClient, MeshGuardClient
+from meshguard.guard import Guard, ToolCall
 
 from .test_any_answer import CALLS
 
@@ -41,7 +42,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     "!= False": lambda call: call != False,  # noqa: E712
     "<": lambda call: call < 1,
     ">=": lambda call: call >= 1,
-    "in": lambda call: call in ["allow"],
+    "in": lambda call: call in ["allow", "deny"],
     "contains": lambda call: "allow" in call,
     "iteration": list,
     "unpacking": lambda call: [*call],
@@ -100,6 +101,14 @@ def test_it_reads_as_nothing_and_says_what_was_forgotten(method: str, use: str) 
     run(scenario)
 
 
+def test_a_guards_decision_reads_as_nothing_either() -> None:
+    with MeshGuardClient("http://localhost:1", "t", max_retries=0) as client:
+        call = Guard(client).acheck(ToolCall("pay"))
+        with pytest.raises(TypeError, match=r"`await guard\.acheck\(…\)`"):
+            bool(call)
+        call.close()
+
+
 WAYS: dict[str, Callable[[Any], Awaitable[Any]]] = {}
 
 
@@ -147,7 +156,7 @@ async def ensure_future(call: Any) -> Any:
 
 @way
 async def as_completed(call: Any) -> Any:
-    return [await done for done in asyncio.as_completed([call])][0]
+    return await next(iter(asyncio.as_completed([call])))
 
 
 @way
@@ -187,7 +196,7 @@ def test_it_works_wherever_a_coroutine_does(name: str, debug: bool) -> None:
 
 def test_asyncio_run_takes_it() -> None:
     client = AsyncMeshGuardClient("http://localhost:1", "t", max_retries=0)
-    assert asyncio.run(client.is_healthy()) is False  # type: ignore[arg-type]
+    assert asyncio.run(client.is_healthy()) is False
 
 
 def test_it_is_a_coroutine_to_whoever_asks() -> None:
@@ -230,7 +239,7 @@ def test_dropping_it_still_warns(method: str) -> None:
 
 def test_cancelling_reaches_the_request() -> None:
     async def scenario(client: AsyncMeshGuardClient) -> None:
-        task = asyncio.create_task(client.check("read:a"))  # type: ignore[arg-type]
+        task = asyncio.create_task(client.check("read:a"))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

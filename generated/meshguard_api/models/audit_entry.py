@@ -20,13 +20,18 @@ T = TypeVar("T", bound="AuditEntry")
 class AuditEntry:
     """One line of the gateway's memory. `kind: "decision"` is an agent's act; `kind: "admin"` a change by an
     administrator, with an action such as `admin:agent.update`, the object's id or name as `resource`, and the
-    old and new values in `changes`.
+    old and new values in `changes`. Guesses at the admin token are `admin:token.guess`, decision `deny`, with the
+    client's address as `resource`. `kind: "cut"` is a proxied exchange that the gateway ended because the
+    agent's credential had ended: its `traceId`, action, method and path are those of the decision.
+
+    An entry of a decision takes at most 16,384 bytes. A text for which that leaves no room ends in
+    `… [truncated: N characters, sha256 H]`: how long it was, and the first 32 digits of its SHA-256.
 
         Attributes:
             id (str): The entry's id, `aud_…`.
             timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
             trace_id (str): 1 to 128 visible ASCII characters.
-            kind (str): Known values are `decision` and `admin`.
+            kind (str): Known values are `decision`, `admin` and `cut`.
             action (str): What was asked for, or what an administrator did.
             decision (str): Known values are `allow` and `deny`.
             reason (str): Why, in one sentence.

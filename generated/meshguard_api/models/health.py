@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..types import UNSET, Unset
+
 if TYPE_CHECKING:
     from ..models.health_checks import HealthChecks
 
@@ -19,46 +21,52 @@ class Health:
 
     Attributes:
         status (str): Known values are `healthy` and `unhealthy`.
-        timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
         version (str): The gateway's version.
         mode (str): Known values are `enforce` and `audit`.
-        uptime (float): Seconds since the gateway started.
-        checks (HealthChecks): Each part of the gateway; `ok`, or a sentence that says what is the matter.
+        timestamp (str | Unset): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        uptime (float | Unset): Seconds since the gateway started. With the admin token only.
+        checks (HealthChecks | Unset): Each part of the gateway; `ok`, or a sentence that says what is the matter. With
+            the admin token only.
     """
 
     status: str
-    timestamp: str
     version: str
     mode: str
-    uptime: float
-    checks: HealthChecks
+    timestamp: str | Unset = UNSET
+    uptime: float | Unset = UNSET
+    checks: HealthChecks | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         status = self.status
 
-        timestamp = self.timestamp
-
         version = self.version
 
         mode = self.mode
 
+        timestamp = self.timestamp
+
         uptime = self.uptime
 
-        checks = self.checks.to_dict()
+        checks: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.checks, Unset):
+            checks = self.checks.to_dict()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "status": status,
-                "timestamp": timestamp,
                 "version": version,
                 "mode": mode,
-                "uptime": uptime,
-                "checks": checks,
             }
         )
+        if timestamp is not UNSET:
+            field_dict["timestamp"] = timestamp
+        if uptime is not UNSET:
+            field_dict["uptime"] = uptime
+        if checks is not UNSET:
+            field_dict["checks"] = checks
 
         return field_dict
 
@@ -69,21 +77,26 @@ class Health:
         d = dict(src_dict)
         status = d.pop("status")
 
-        timestamp = d.pop("timestamp")
-
         version = d.pop("version")
 
         mode = d.pop("mode")
 
-        uptime = d.pop("uptime")
+        timestamp = d.pop("timestamp", UNSET)
 
-        checks = HealthChecks.from_dict(d.pop("checks"))
+        uptime = d.pop("uptime", UNSET)
+
+        _checks = d.pop("checks", UNSET)
+        checks: HealthChecks | Unset
+        if isinstance(_checks, Unset):
+            checks = UNSET
+        else:
+            checks = HealthChecks.from_dict(_checks)
 
         health = cls(
             status=status,
-            timestamp=timestamp,
             version=version,
             mode=mode,
+            timestamp=timestamp,
             uptime=uptime,
             checks=checks,
         )

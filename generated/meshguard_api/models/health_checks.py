@@ -13,15 +13,20 @@ T = TypeVar("T", bound="HealthChecks")
 
 @_attrs_define
 class HealthChecks:
-    """Each part of the gateway; `ok`, or a sentence that says what is the matter.
+    """Each part of the gateway; `ok`, or a sentence that says what is the matter. With the admin token only.
 
     Attributes:
         database (str): Whether the store answers.
-        policies (str): Whether policies are loaded, and whether the files are those in force.
-        audit (str): Whether audit entries can be written.
+        policies (str): Whether policies are loaded, and whether the files on disk are active. Names each file that is
+            skipped or broken.
+        audit (str): Whether audit entries can be written, whether those that retention or a verification looked at are
+            whole,
+            and whether there is room for more.
         snapshot (str | Unset): Whether the agents and policies at hand are those of the store, also after changes at
             other gateways. While they may not be, nothing is allowed.
         rate_limit (str | Unset): Whether decisions are counted for all gateways together where that was asked for.
+        background (str | Unset): Whether the work beside the requests succeeds, such as following changes, retention
+            and emptying SQLite's log. What fails is named and retried.
     """
 
     database: str
@@ -29,6 +34,7 @@ class HealthChecks:
     audit: str
     snapshot: str | Unset = UNSET
     rate_limit: str | Unset = UNSET
+    background: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,6 +47,8 @@ class HealthChecks:
         snapshot = self.snapshot
 
         rate_limit = self.rate_limit
+
+        background = self.background
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -55,6 +63,8 @@ class HealthChecks:
             field_dict["snapshot"] = snapshot
         if rate_limit is not UNSET:
             field_dict["rateLimit"] = rate_limit
+        if background is not UNSET:
+            field_dict["background"] = background
 
         return field_dict
 
@@ -71,12 +81,15 @@ class HealthChecks:
 
         rate_limit = d.pop("rateLimit", UNSET)
 
+        background = d.pop("background", UNSET)
+
         health_checks = cls(
             database=database,
             policies=policies,
             audit=audit,
             snapshot=snapshot,
             rate_limit=rate_limit,
+            background=background,
         )
 
         health_checks.additional_properties = d

@@ -15,13 +15,13 @@ T = TypeVar("T", bound="InvalidRequestError")
 
 @_attrs_define
 class InvalidRequestError:
-    """The request is refused; `details` has every fault found.
+    """The request is refused; `details` has the faults found, at most 20.
 
     Attributes:
         error (str): Always `invalid_request`.
         message (str): One sentence that says what to do.
         trace_id (str): 1 to 128 visible ASCII characters.
-        details (list[ErrorDetail]): Every fault found.
+        details (list[ErrorDetail]): The faults found, at most 20.
     """
 
     error: str

@@ -1,9 +1,10 @@
 from typing import Literal
 
-ListAuditEntriesKind = Literal["admin", "decision"]
+ListAuditEntriesKind = Literal["admin", "cut", "decision"]
 
 LIST_AUDIT_ENTRIES_KIND_VALUES: set[ListAuditEntriesKind] = {
     "admin",
+    "cut",
     "decision",
 }
 

@@ -152,7 +152,7 @@ EXACT_JSON = (
     ),
     _fault(
         "an inexact member of a context is omitted",
-        "operations.py",
+        "_wire/decisions.py",
         ("        raise InvalidRequestError(\n            f\"The context can't be sent: its member"),
         (
             "        return {}\n"
@@ -318,7 +318,7 @@ GUARD = (
     ),
     _fault(
         "a word is taken for a conditional denial",
-        "operations.py",
+        "_wire/decisions.py",
         'conditional=conditional if isinstance(conditional := body.get("conditional"), bool) else None',
         'conditional=body.get("conditional")',
         _LISTED,

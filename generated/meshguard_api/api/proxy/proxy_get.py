@@ -130,7 +130,12 @@ def sync_detailed(
     upstream's base URL. Redirects are passed back, not followed. Never forwarded: the agent's
     `Authorization`,
     `X-Admin-Token`, every `X-MeshGuard-*` of the request, hop-by-hop headers and those that
-    `Connection` names.
+    `Connection` names,
+    and headers that claim an identity (`X-Real-IP`, `Remote-User`, …), a method (`X-HTTP-Method-
+    Override`, …) or
+    a target (`X-Original-URL`, …). Names are compared with every character except letters and digits
+    read as
+    `-`, and never passed back is the upstream's own `X-MeshGuard-*`.
     Added: `X-MeshGuard-Agent-Id`, `X-MeshGuard-Trace-ID`, `X-Forwarded-For`, `X-Forwarded-Proto`,
     `X-Forwarded-Host`, `traceparent`, and the upstream's own credential where the gateway has one.
     Bodies
@@ -139,6 +144,10 @@ def sync_detailed(
     The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
     A gateway
     that derives the action from method and path derives the resource from the path too.
+
+    When the agent is revoked, or its token is replaced or expires, the exchange is cut within a second:
+    401 if no
+    response has begun, otherwise the connection ends before the body does.
 
     Args:
         path (str):
@@ -188,7 +197,12 @@ def sync(
     upstream's base URL. Redirects are passed back, not followed. Never forwarded: the agent's
     `Authorization`,
     `X-Admin-Token`, every `X-MeshGuard-*` of the request, hop-by-hop headers and those that
-    `Connection` names.
+    `Connection` names,
+    and headers that claim an identity (`X-Real-IP`, `Remote-User`, …), a method (`X-HTTP-Method-
+    Override`, …) or
+    a target (`X-Original-URL`, …). Names are compared with every character except letters and digits
+    read as
+    `-`, and never passed back is the upstream's own `X-MeshGuard-*`.
     Added: `X-MeshGuard-Agent-Id`, `X-MeshGuard-Trace-ID`, `X-Forwarded-For`, `X-Forwarded-Proto`,
     `X-Forwarded-Host`, `traceparent`, and the upstream's own credential where the gateway has one.
     Bodies
@@ -197,6 +211,10 @@ def sync(
     The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
     A gateway
     that derives the action from method and path derives the resource from the path too.
+
+    When the agent is revoked, or its token is replaced or expires, the exchange is cut within a second:
+    401 if no
+    response has begun, otherwise the connection ends before the body does.
 
     Args:
         path (str):
@@ -241,7 +259,12 @@ async def asyncio_detailed(
     upstream's base URL. Redirects are passed back, not followed. Never forwarded: the agent's
     `Authorization`,
     `X-Admin-Token`, every `X-MeshGuard-*` of the request, hop-by-hop headers and those that
-    `Connection` names.
+    `Connection` names,
+    and headers that claim an identity (`X-Real-IP`, `Remote-User`, …), a method (`X-HTTP-Method-
+    Override`, …) or
+    a target (`X-Original-URL`, …). Names are compared with every character except letters and digits
+    read as
+    `-`, and never passed back is the upstream's own `X-MeshGuard-*`.
     Added: `X-MeshGuard-Agent-Id`, `X-MeshGuard-Trace-ID`, `X-Forwarded-For`, `X-Forwarded-Proto`,
     `X-Forwarded-Host`, `traceparent`, and the upstream's own credential where the gateway has one.
     Bodies
@@ -250,6 +273,10 @@ async def asyncio_detailed(
     The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
     A gateway
     that derives the action from method and path derives the resource from the path too.
+
+    When the agent is revoked, or its token is replaced or expires, the exchange is cut within a second:
+    401 if no
+    response has begun, otherwise the connection ends before the body does.
 
     Args:
         path (str):
@@ -297,7 +324,12 @@ async def asyncio(
     upstream's base URL. Redirects are passed back, not followed. Never forwarded: the agent's
     `Authorization`,
     `X-Admin-Token`, every `X-MeshGuard-*` of the request, hop-by-hop headers and those that
-    `Connection` names.
+    `Connection` names,
+    and headers that claim an identity (`X-Real-IP`, `Remote-User`, …), a method (`X-HTTP-Method-
+    Override`, …) or
+    a target (`X-Original-URL`, …). Names are compared with every character except letters and digits
+    read as
+    `-`, and never passed back is the upstream's own `X-MeshGuard-*`.
     Added: `X-MeshGuard-Agent-Id`, `X-MeshGuard-Trace-ID`, `X-Forwarded-For`, `X-Forwarded-Proto`,
     `X-Forwarded-Host`, `traceparent`, and the upstream's own credential where the gateway has one.
     Bodies
@@ -306,6 +338,10 @@ async def asyncio(
     The declared resource is `X-MeshGuard-Resource` when sent, otherwise the path with a leading slash.
     A gateway
     that derives the action from method and path derives the resource from the path too.
+
+    When the agent is revoked, or its token is replaced or expires, the exchange is cut within a second:
+    401 if no
+    response has begun, otherwise the connection ends before the body does.
 
     Args:
         path (str):

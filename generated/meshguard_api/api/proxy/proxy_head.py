@@ -56,6 +56,9 @@ def _parse_response(
     if response.status_code == 403:
         return None
 
+    if response.status_code == 413:
+        return None
+
     if response.status_code == 429:
         return None
 

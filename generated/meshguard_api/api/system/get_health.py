@@ -74,7 +74,7 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | Health | InvalidRequestError]:
@@ -83,6 +83,10 @@ def sync_detailed(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -110,7 +114,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Error | Health | InvalidRequestError | None:
@@ -119,6 +123,10 @@ def sync(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -141,7 +149,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | Health | InvalidRequestError]:
@@ -150,6 +158,10 @@ async def asyncio_detailed(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -175,7 +187,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient | Client,
+    client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Error | Health | InvalidRequestError | None:
@@ -184,6 +196,10 @@ async def asyncio(
      Healthy means that the database answers and that audit entries can be written. A gateway without
     policies
     is healthy, denies everything, and says so in `checks.policies`.
+
+    Without the admin token the response has `status`, `version` and `mode` only, and is answered from
+    what the
+    gateway knows already. A wrong admin token counts as a guess and gets the same response.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.

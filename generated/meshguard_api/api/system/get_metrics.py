@@ -80,7 +80,9 @@ def sync_detailed(
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total` and `meshguard_condition_errors_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -116,7 +118,9 @@ def sync(
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total` and `meshguard_condition_errors_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -147,7 +151,9 @@ async def asyncio_detailed(
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total` and `meshguard_condition_errors_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
@@ -181,7 +187,9 @@ async def asyncio(
 
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
-    `meshguard_active_agents`, `meshguard_audit_entries_total` and `meshguard_condition_errors_total`.
+    `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
+    `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
