@@ -34,7 +34,8 @@ def pair(open_lab: Callable[..., Lab], redis: Redis) -> tuple[Lab, Lab]:
 def agent_at_both(pair: tuple[Lab, Lab]) -> tuple[httpx.Client, httpx.Client]:
     token = pair[0].create()["token"]
     here, there = pair[0].client(token), pair[1].client(token)
-    assert until(lambda: evaluate(there, 0) == 400)  # known there, and nothing counted yet
+    # Known there, and nothing counted yet: without an upstream there is nothing to decide.
+    assert until(lambda: there.get("/proxy/menu").status_code == 404)
     return here, there
 
 
