@@ -237,4 +237,14 @@ FAULTS: tuple[Fault, ...] = (
         promise="A batch over the limit is not counted.",
         tests=("tests/gateway/test_rate_limit.py::test_a_batch_that_does_not_fit_is_not_counted_locally",),
     ),
+    Fault(
+        name="a count of its own outlives the loss of Redis",
+        file="meshguard/gateway/limits.py",
+        right="        self._used_up.clear()  # that was by this gateway's own count\n",
+        wrong="",
+        promise="When Redis is back, its count alone decides.",
+        tests=(
+            "tests/gateway/test_rate_limit.py::test_while_redis_is_gone_each_gateway_keeps_the_limit_and_says_so_once",
+        ),
+    ),
 )
