@@ -195,7 +195,7 @@ FAULTS: tuple[Fault, ...] = (
         name="without Redis nothing is limited",
         file="meshguard/gateway/limits.py",
         right="        return await self._count(self._local, agent_id, number, is_done=is_done)",
-        wrong="        return None if self.is_local else await self._count(self._local, agent_id, number, is_done=is_done)",
+        wrong="        return None",
         promise="The limit still applies while Redis is gone.",
         tests=(
             "tests/gateway/test_rate_limit.py::test_a_redis_that_never_answers_does_not_hold_up_decisions",
