@@ -10,7 +10,7 @@ OnUnavailable = Literal["raise", "deny", "allow"]
 TrustTier = Literal["unverified", "verified", "trusted", "privileged", "untrusted"]
 AgentStatus = Literal["active", "revoked"]
 Verdict = Literal["allow", "deny"]
-EntryKind = Literal["decision", "admin"]
+EntryKind = Literal["decision", "admin", "cut"]
 Period = Literal["24h", "7d", "30d"]
 
 
@@ -53,12 +53,13 @@ class DecidingRule(TypedDict):
 
 
 class Explanation(TypedDict):
-    """How a decision was made; `change` is the one change that would reverse it."""
+    """How a decision was made; `change` would reverse it, and `truncated` marks one that is cut short."""
 
     summary: str
     policies: list[ExplainedPolicy]
     decidedBy: NotRequired[DecidingRule]
     change: NotRequired[str]
+    truncated: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True)
