@@ -191,6 +191,10 @@ def test_an_action_of_any_length_disturbs_no_other(lab: Lab) -> None:
     assert found["valid"] is True
     assert len(found["heads"]) == 1
     assert len(lab.entries(action=bodies[7]["action"])) == 1
+    for number in range(3):  # alike for longer than the index tells them apart
+        assert long.post("/api/v1/pdp/evaluate", json={"action": f"read:{letters}{number}"}).is_success
+    assert len(lab.entries(action=f"read:{letters}1")) == 1
+    assert len(lab.entries(action=f"read:{letters[:700]}*2")) == 1
     assert len(lab.entries(action=f"read:7{letters[:600]}*")) == 1
     assert len(lab.entries(action=f"read:*{letters[-3:]}", limit=100)) == 20
 
@@ -300,6 +304,33 @@ def test_a_commit_of_unknown_result_is_looked_up(lab: Lab, mode: str) -> None:
     assert (found["valid"], len(found["heads"])) == (True, 1)
 
 
+class Broken:
+    """Faults that can't even be reported."""
+
+    def report(self, *_: object) -> None:
+        raise SystemExit
+
+    clear = report
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_started_again(
+    gateways: list[Gateway], open_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "_SUPERVISION_INTERVAL", 0.01)
+    lab = open_lab()
+    agent = lab.agent()
+    for part in (gateways[0].sync, gateways[0].checkpoints, gateways[0].writer):
+        repeating: Any = part._thread
+        died = repeating._thread
+        faults, repeating._faults = repeating._faults, Broken()
+        assert until(lambda died=died: check(agent, "read:x").is_success and not died.is_alive(), PATIENCE)
+        repeating._faults = faults
+        assert until(lambda repeating=repeating: repeating._thread.is_alive(), PATIENCE)
+    assert until(lambda: check(agent, "read:x").is_success, PATIENCE)
+    assert lab.admin.get("/admin/audit/verify").json()["valid"] is True
+
+
 def test_a_lost_head_begins_one_new_chain(lab: Lab, tmp_path: Path) -> None:
     agent = lab.agent()
     check(agent, "read:x")
@@ -397,7 +428,10 @@ def in_loop(started: Gateway, coroutine: Any) -> Any:
     return asyncio.run_coroutine_threadsafe(coroutine, started.writer._loop).result(PATIENCE)
 
 
-def test_nothing_is_recorded_after_the_end(gateways: list[Gateway], lab: Lab) -> None:
+def test_nothing_is_recorded_after_the_end(
+    gateways: list[Gateway], lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "WRITE_TIMEOUT", 2 * PATIENCE)
     started = gateways[0]
     in_loop(started, started.writer.stop())
     with pytest.raises(Problem) as refused:
