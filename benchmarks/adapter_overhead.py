@@ -23,7 +23,8 @@ from typing import Any
 
 from benchmarks import _idle_hooks
 from meshguard import AsyncMeshGuardClient, MeshGuardClient, PolicyDecision
-from meshguard.guard import Guard, ToolCall, _Pair
+from meshguard.guard import Guard, ToolCall
+from meshguard.guard.clients import ClientPool
 from meshguard.testing.conformance import LOOKUP, AdapterConformance, Call, Script
 from tests.environments import ADAPTERS, ROOT, adapter_environment
 
@@ -91,7 +92,7 @@ class InstantAsync(AsyncMeshGuardClient):
 
 def instant_guard() -> Guard:
     """A guard both of whose clients answer at once."""
-    both = _Pair(InstantAsync(NOWHERE, "token"))
+    both = ClientPool(InstantAsync(NOWHERE, "token"))
     both._sync = Instant(NOWHERE, "token")  # noqa: SLF001 - it would make a client that asks
     guard = Guard(Instant(NOWHERE, "token"))
     guard._default_client = both  # noqa: SLF001

@@ -10,9 +10,10 @@ import httpx
 
 from meshguard import operations
 from meshguard.client import ClientBase, is_async
-from meshguard.config import Config, secret
+from meshguard.config import DEFAULT_MAX_RESPONSE_BYTES, Config, secret
 from meshguard.exceptions import ConfigurationError, MeshGuardError
-from meshguard.transport import AsyncTransport, own_http_client
+from meshguard.pending import awaited, decides, mark_methods
+from meshguard.transport import AsyncTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -125,11 +126,13 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             `meshguard`; both have `decision.degraded`. Nothing else is covered: a refused token, an invalid
             request or an answer that is not a gateway's raises in any case.
         require_tls: Whether a `gateway_url` with `http://` is refused, unless its host is this machine
-            (`localhost`, or a loopback address). Else the first token that leaves so is warned about in the
-            log `meshguard`.
-        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
-            `SSL_CERT_DIR` of the environment are heeded; your own `http_client` has a word of its own on
-            that.
+            (`localhost`, or a loopback address). Otherwise the log `meshguard` has a warning when the first
+            token is sent that way.
+        trust_env: Whether to read `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
+            `SSL_CERT_DIR` from the environment. A gateway on this machine is never reached through a proxy.
+            Ignored when `http_client` is given.
+        max_response_bytes: The largest response body that is read, before and after decompression; a larger
+            one raises `InvalidResponseError`. `stream` has no such limit.
 
     Raises:
         ConfigurationError: A setting can't be used; the message says what to do.
@@ -156,6 +159,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         on_unavailable: OnUnavailable = "raise",
         require_tls: bool = False,
         trust_env: bool = True,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
@@ -167,16 +171,14 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             max_retries=max_retries,
             on_unavailable=on_unavailable,
             require_tls=require_tls,
+            max_response_bytes=max_response_bytes,
         )
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):
             raise ConfigurationError("http_client must be an httpx.AsyncClient.")
-        owned = http_client is None
-        self._transport = AsyncTransport(
-            config,
-            http_client or httpx.AsyncClient(**own_http_client(config, trust_env=trust_env)),
-            owned=owned,
-        )
+        mark_methods()
+        self._transport = AsyncTransport(config, http_client, trust_env=trust_env)
 
+    @decides
     async def check(
         self,
         action: str,
@@ -227,6 +229,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             )
         )
 
+    @decides
     async def check_many(self, requests: Iterable[str | CheckRequest]) -> list[PolicyDecision]:
         """Ask for many decisions at once.
 
@@ -260,6 +263,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         batches = operations.check_many(requests, on_unavailable=self._transport.config.on_unavailable)
         return [decision for batch in batches for decision in await self._transport.send(batch)]
 
+    @awaited
     async def enforce(
         self, action: str, resource: str | None = None, *, context: Mapping[str, Any] | None = None
     ) -> PolicyDecision:
@@ -340,6 +344,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return AsyncGoverned(lambda: self.enforce(action, resource, context=context))
 
+    @awaited
     async def request(
         self,
         method: str,
@@ -399,6 +404,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             )
         )
 
+    @awaited
     async def get(
         self,
         path: str,
@@ -447,6 +453,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             "GET", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited
     async def post(
         self,
         path: str,
@@ -496,6 +503,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             "POST", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited
     async def put(
         self,
         path: str,
@@ -545,6 +553,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             "PUT", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited
     async def patch(
         self,
         path: str,
@@ -594,6 +603,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             "PATCH", path, action, resource=resource, raise_for_status=raise_for_status, **options
         )
 
+    @awaited
     async def delete(
         self,
         path: str,
@@ -696,6 +706,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             )
         )
 
+    @awaited
     async def list_agents(
         self, *, status: str | None = None, trust_tier: str | None = None, tag: str | None = None
     ) -> list[Agent]:
@@ -728,6 +739,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         first = operations.list_agents(status=status, trust_tier=trust_tier, tag=tag)
         return [agent async for agent in self._items(first)]
 
+    @awaited
     async def get_agent(self, agent_id: str) -> Agent:
         """Fetch one agent. Operation `get_agent`.
 
@@ -757,6 +769,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.get_agent(agent_id))
 
+    @awaited
     async def create_agent(
         self,
         name: str,
@@ -794,6 +807,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.create_agent(name, trust_tier, tags, metadata))
 
+    @awaited
     async def update_agent(
         self,
         agent_id: str,
@@ -838,6 +852,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.update_agent(agent_id, name, trust_tier, tags, metadata))
 
+    @awaited
     async def issue_token(self, agent_id: str) -> IssuedToken:
         """Replace an agent's token; the earlier ones stop working at once. Operation `issue_token`.
 
@@ -867,6 +882,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.issue_token(agent_id))
 
+    @awaited
     async def revoke_agent(self, agent_id: str) -> None:
         """Revoke an agent, at once and for good; to revoke it again is no error. Operation `revoke_agent`.
 
@@ -892,6 +908,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         await self._transport.send(operations.revoke_agent(agent_id))
 
+    @awaited
     async def list_policies(self) -> list[Policy]:
         """List the policies in force, by name. Operation `list_policies`.
 
@@ -915,6 +932,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.list_policies())
 
+    @awaited
     async def get_policy(self, name: str) -> Policy:
         """Fetch one policy. Operation `get_policy`.
 
@@ -944,6 +962,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.get_policy(name))
 
+    @awaited
     async def apply_policy(self, policy: Mapping[str, Any] | str, name: str | None = None) -> Policy:
         """Put a policy in force, in place of the one of its name. Operation `apply_policy`.
 
@@ -975,6 +994,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.apply_policy(policy, name))
 
+    @awaited
     async def validate_policy(self, policy: Mapping[str, Any] | str) -> PolicyValidation:
         """Find the faults of a policy without applying it. Operation `validate_policy`.
 
@@ -1003,6 +1023,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.validate_policy(policy))
 
+    @awaited
     async def delete_policy(self, name: str) -> None:
         """Take a policy out of force. Operation `delete_policy`.
 
@@ -1030,6 +1051,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         await self._transport.send(operations.delete_policy(name))
 
+    @awaited
     async def get_audit_log(
         self,
         limit: int = 50,
@@ -1147,6 +1169,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
             )
         )
 
+    @awaited
     async def audit_stats(self, period: str = "24h") -> AuditStats:
         """Count the decisions of a period. Operation `get_audit_stats`.
 
@@ -1174,6 +1197,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         """
         return await self._transport.send(operations.audit_stats(period))
 
+    @awaited
     async def health(self) -> Health:
         """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
 
@@ -1198,6 +1222,7 @@ class AsyncMeshGuardClient(ClientBase[AsyncTransport]):
         as_admin = self._transport.config.admin_token is not None
         return await self._transport.send(operations.health(as_admin=as_admin))
 
+    @decides
     async def is_healthy(self) -> bool:
         """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
 

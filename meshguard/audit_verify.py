@@ -20,16 +20,34 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 NO_HASH = "0" * 64
 _SEAL_LABEL = b"meshguard audit seal 1"
+
+
+class _DecimalError(TypeError):
+    """The standard encoder would round or reject a number."""
+
+
+def _no_decimal(value: object) -> NoReturn:
+    if isinstance(value, Decimal):
+        raise _DecimalError
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
+
+
 _ENCODER = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+    sort_keys=True,
+    ensure_ascii=False,
+    separators=(",", ":"),
+    allow_nan=False,
+    check_circular=False,
+    default=_no_decimal,
 )
 _HEAD = ("stream", "number", "count", "hash")
 _TOMBSTONE = ("count", "hash", "prunedAt")
@@ -55,7 +73,39 @@ def canonical(value: Any) -> bytes:
         >>> canonical({"b": [1, 0.5], "a": "é"}).decode()
         '{"a":"é","b":[1,0.5]}'
     """
-    return _ENCODER.encode(value).encode()
+    try:
+        return _ENCODER.encode(value).encode()
+    except _DecimalError:
+        return _exact_text(value).encode()
+
+
+def _exact_text(value: Any) -> str:
+    if isinstance(value, dict):
+        members = (f"{_ENCODER.encode(key)}:{_exact_text(value[key])}" for key in sorted(value))
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_exact_text, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else _ENCODER.encode(value)
+
+
+def exact_number(text: str) -> float | Decimal:
+    """Return a number with a fraction or an exponent as `json.loads` should: never rounded (`parse_float=`).
+
+    Raises:
+        ValueError: Its exponent is beyond all bounds.
+
+    Example:
+        >>> exact_number("0.5"), exact_number("9007199254740992.9")
+        (0.5, Decimal('9007199254740992.9'))
+    """
+    number = float(text)
+    if repr(number) == text:
+        return number
+    try:
+        exact = Decimal(text)
+        return number if Decimal(repr(number)) == exact else exact
+    except InvalidOperation:
+        raise ValueError(f"{text:.60} is not a number of this log") from None
 
 
 def entry_hash(entry: Mapping[str, Any]) -> str:
@@ -163,6 +213,7 @@ class Verifier:
         heads: The AuditHeads that were stored with the log.
         keys: From `seal_key`; None when the signatures can't be checked.
         anchors: Heads that were seen at earlier times and kept elsewhere.
+        chains: How many chains were begun; None when it is not known.
 
     Attributes:
         entries: How many entries were read.
@@ -175,8 +226,10 @@ class Verifier:
         *,
         keys: Iterable[bytes] | None = None,
         anchors: Iterable[Mapping[str, Any]] = (),
+        chains: int | None = None,
     ) -> None:
         self.entries = 0
+        self._begun = chains
         self.broken: Broken | None = None
         self._keys = None if keys is None else list(keys)
         self._heads = {head["stream"]: head for head in heads}
@@ -245,12 +298,17 @@ class Verifier:
         Returns:
             The first broken place; None when the log is whole and unaltered.
         """
-        for stream, chain in sorted(self._chains.items(), key=self._number):
-            problem = None if chain.is_broken else self._problem_of_end(stream, chain)
-            if problem:
-                self._break(problem)
+        for stream, _ in sorted(self._chains.items(), key=self._number):
+            self.finish_chain(stream)
         self._look_for_missing_chains()
         return self.broken
+
+    def finish_chain(self, stream: str) -> None:
+        """Hold the end of one chain against its head and its anchors."""
+        chain = self._chains[stream]
+        problem = None if chain.is_broken else self._problem_of_end(stream, chain)
+        if problem:
+            self._break(problem)
 
     def _number(self, item: tuple[str, _Chain]) -> tuple[int, str]:
         return self._heads.get(item[0], {}).get("number", 0), item[0]
@@ -278,6 +336,8 @@ class Verifier:
             if number != expected:
                 self._break(Broken(f"chain {expected}", 1, "the chain is missing, with its head"))
                 return
+        if self._begun is not None and self._begun > len(numbers):
+            self._break(Broken(f"chain {len(numbers) + 1}", 1, "the chain is missing, with its head"))
 
 
 def _problem(entry: Mapping[str, Any], sequence: int, chain: _Chain) -> str | None:
@@ -311,7 +371,7 @@ def read_json_lines(path: Path) -> Iterable[dict[str, Any]]:
 
 def _object(text: bytes, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode(), object_pairs_hook=_unique)
+        value = json.loads(text.decode(), object_pairs_hook=_unique, parse_float=exact_number)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{where}: {error}") from None
     if not isinstance(value, dict):
@@ -338,12 +398,21 @@ def read_heads(path: Path) -> list[dict[str, Any]]:
         OSError: The file can't be read.
     """
     heads = _object(path.read_bytes(), str(path)).get("heads")
-    if not isinstance(heads, list) or not all(_is_head(head) for head in heads):
+    if not isinstance(heads, list) or not all(is_head(head) for head in heads):
         raise UnreadableError(f"{path}: no heads of an audit log")
     return heads
 
 
-def _is_head(head: Any) -> bool:
+def is_head(head: Any) -> bool:
+    """Return whether a value has the form of an AuditHead, or of an anchor.
+
+    Args:
+        head: Any value.
+
+    Example:
+        >>> is_head({"stream": "gw-1", "count": 2, "hash": "5df6"})
+        True
+    """
     if not isinstance(head, dict) or not isinstance(head.get("stream"), str):
         return False
     pruned = head.get("pruned")
@@ -368,7 +437,7 @@ def read_anchors(path: Path) -> list[dict[str, Any]]:
         OSError: The file can't be read.
     """
     anchors = list(read_json_lines(path)) if path.exists() else []
-    if not all(_is_head(anchor) for anchor in anchors):
+    if not all(is_head(anchor) for anchor in anchors):
         raise UnreadableError(f"{path}: no anchors of an audit log")
     return anchors
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack
 import httpx
 
 from meshguard import operations
-from meshguard.config import Config, secret
+from meshguard.config import DEFAULT_MAX_RESPONSE_BYTES, Config, secret
 from meshguard.exceptions import ConfigurationError, MeshGuardError
-from meshguard.transport import SyncTransport, Transport, own_http_client
+from meshguard.transport import SyncTransport, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -211,11 +211,13 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             `meshguard`; both have `decision.degraded`. Nothing else is covered: a refused token, an invalid
             request or an answer that is not a gateway's raises in any case.
         require_tls: Whether a `gateway_url` with `http://` is refused, unless its host is this machine
-            (`localhost`, or a loopback address). Else the first token that leaves so is warned about in the
-            log `meshguard`.
-        trust_env: Whether `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
-            `SSL_CERT_DIR` of the environment are heeded; your own `http_client` has a word of its own on
-            that.
+            (`localhost`, or a loopback address). Otherwise the log `meshguard` has a warning when the first
+            token is sent that way.
+        trust_env: Whether to read `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and
+            `SSL_CERT_DIR` from the environment. A gateway on this machine is never reached through a proxy.
+            Ignored when `http_client` is given.
+        max_response_bytes: The largest response body that is read, before and after decompression; a larger
+            one raises `InvalidResponseError`. `stream` has no such limit.
 
     Raises:
         ConfigurationError: A setting can't be used; the message says what to do.
@@ -242,6 +244,7 @@ class MeshGuardClient(ClientBase[SyncTransport]):
         on_unavailable: OnUnavailable = "raise",
         require_tls: bool = False,
         trust_env: bool = True,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         agent_token, admin_token = secret(agent_token), secret(admin_token)
         config = Config.read(
@@ -253,15 +256,11 @@ class MeshGuardClient(ClientBase[SyncTransport]):
             max_retries=max_retries,
             on_unavailable=on_unavailable,
             require_tls=require_tls,
+            max_response_bytes=max_response_bytes,
         )
         if http_client is not None and not isinstance(http_client, httpx.Client):
             raise ConfigurationError("http_client must be an httpx.Client.")
-        owned = http_client is None
-        self._transport = SyncTransport(
-            config,
-            http_client or httpx.Client(**own_http_client(config, trust_env=trust_env)),
-            owned=owned,
-        )
+        self._transport = SyncTransport(config, http_client, trust_env=trust_env)
 
     def check(
         self,

@@ -16,6 +16,7 @@ from meshguard.exceptions import ConfigurationError
 from meshguard.types import OnUnavailable
 
 DEFAULT_GATEWAY_URL = "https://dashboard.meshguard.app"
+DEFAULT_MAX_RESPONSE_BYTES = 33_554_432
 
 _TOKEN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _TRACE_ID = re.compile(r"[!-~]{1,128}")
@@ -42,6 +43,8 @@ class Config:
     max_retries: int
     on_unavailable: OnUnavailable
     require_tls: bool = False
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    is_loopback: bool = field(default=False, init=False)
     exposes_tokens: bool = field(default=False, init=False)
 
     @classmethod
@@ -56,6 +59,7 @@ class Config:
         max_retries: int,
         on_unavailable: OnUnavailable,
         require_tls: bool,
+        max_response_bytes: int,
     ) -> Self:
         """Fill in from the environment what is not given.
 
@@ -71,11 +75,13 @@ class Config:
             max_retries=max_retries,
             on_unavailable=on_unavailable,
             require_tls=require_tls,
+            max_response_bytes=max_response_bytes,
         )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gateway_url", _checked_url(self.gateway_url))
-        object.__setattr__(self, "exposes_tokens", _is_open_to_others(self.gateway_url))
+        object.__setattr__(self, "is_loopback", is_loopback(self.gateway_url))
+        object.__setattr__(self, "exposes_tokens", self.is_plain and not self.is_loopback)
         if self.require_tls and self.exposes_tokens:
             raise ConfigurationError("gateway_url must start with https://, since require_tls is set.")
         _check_token("agent_token", self.agent_token)
@@ -83,14 +89,17 @@ class Config:
         _check_timeout(self.timeout)
         if not (isinstance(self.trace_id, str) and _TRACE_ID.fullmatch(self.trace_id)):
             raise ConfigurationError("trace_id must be 1 to 128 visible ASCII characters.")
-        if (
-            not isinstance(self.max_retries, int)
-            or isinstance(self.max_retries, bool)
-            or self.max_retries < 0
-        ):
+        if not _is_whole(self.max_retries, 0):
             raise ConfigurationError("max_retries must be a whole number, 0 or more.")
+        if not _is_whole(self.max_response_bytes, 1):
+            raise ConfigurationError("max_response_bytes must be a whole number, 1 or more.")
         if self.on_unavailable not in get_args(OnUnavailable):
             raise ConfigurationError('on_unavailable must be "raise", "deny" or "allow".')
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether requests are sent without encryption."""
+        return self.gateway_url[:5].lower() == "http:"
 
 
 def secret(token: str | None) -> Secret | None:
@@ -130,16 +139,23 @@ def _url_without_slash(gateway_url: str) -> str:
 
 
 @lru_cache(maxsize=128)
-def _is_open_to_others(gateway_url: str) -> bool:
-    """Whether what is sent there can be read on the way."""
-    url = httpx.URL(gateway_url)
-    if url.scheme == "https":
-        return False
-    host = url.host.rstrip(".")
+def is_loopback(gateway_url: str) -> bool:
+    """Whether a URL's host is this machine for certain: `localhost`, a name below it, or a loopback address.
+
+    Addresses count only in their usual form: `2130706433` and `127.1` are names to some resolvers.
+    """
+    host = httpx.URL(gateway_url).host
     try:
-        return not ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host != "localhost" and not host.endswith(".localhost")
+        return f".{host.removesuffix('.')}".endswith(".localhost")
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.scope_id is None and (address.ipv4_mapped or address).is_loopback
+    return address.is_loopback
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _check_token(name: str, token: Secret | None) -> None:

@@ -70,6 +70,7 @@ Credential = Literal["agent", "admin"]
 BATCH_SIZE = 1000
 DECISION_HEADER = "X-MeshGuard-Decision"
 TRACE_HEADER = "X-MeshGuard-Trace-ID"
+REQUEST_ID_HEADER = "X-Request-ID"
 
 _HEADER_TEXT = re.compile(r"[!-~](?:[ -~]{0,2046}[!-~])?")
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -77,7 +78,7 @@ _ABSOLUTE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _YAML_NAME = re.compile(r"^name:[ \t]+([\"']?)(?P<name>[A-Za-z0-9._-]{1,128})\1[ \t]*(?:#.*)?$", re.MULTILINE)
 _METHOD = re.compile(r"[A-Za-z]+")
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-_IDENTITY = ("authorization", "x-admin-token")
+_OUR_HEADERS = {"authorization", "x-admin-token", "x-request-id"}
 _UNAVAILABLE_STATUSES = {502, 503, 504}
 _LAST_STATUS = 599
 _ERRORS: dict[int, type[MeshGuardError]] = {
@@ -105,6 +106,7 @@ class Operation(Generic[T]):
         repeatable: Whether sending it twice does no harm.
         recover: Gives the result in place of an error, or raises the error.
         action: What a decision is asked for, where it is one decision.
+        is_small: Whether the response is one object of a few fields.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Operation(Generic[T]):
     repeatable: bool = True
     recover: Callable[[MeshGuardError], T] = _raise
     action: str | None = None
+    is_small: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,7 @@ def check(
         credential="agent",
         recover=partial(_decide_unavailable, on_unavailable, question),
         action=question.action,
+        is_small=not explain,
     )
 
 
@@ -395,7 +399,7 @@ def _callers_headers(options: ProxyOptions) -> Iterator[tuple[bytes, bytes]]:
         raise InvalidRequestError("headers must be a mapping or pairs of ASCII text.") from None
     for name, value in headers.raw:
         lower = name.lower().decode("ascii", "replace")
-        if lower not in _IDENTITY and not lower.startswith("x-meshguard-"):
+        if lower not in _OUR_HEADERS and not lower.startswith("x-meshguard-"):
             yield name, value
 
 
@@ -411,8 +415,6 @@ def _question_headers(action: str, resource: str | None) -> Iterator[tuple[bytes
 
 
 def _read_upstream(raise_for_status: bool, response: httpx.Response) -> httpx.Response:
-    for name in _IDENTITY:
-        response.request.headers.pop(name, None)
     if made_by_gateway(response):
         raise _refusal(response, Question(response.request.headers["X-MeshGuard-Action"], None))
     if raise_for_status and response.status_code >= httpx.codes.BAD_REQUEST:
@@ -677,7 +679,9 @@ def health(*, as_admin: bool = False) -> Operation[Health]:
     from meshguard_api.api.system.get_health import _get_kwargs
 
     credential: Credential | None = "admin" if as_admin else None
-    return Operation("health", _get_kwargs(), _read_health, credential=credential, repeatable=False)
+    return Operation(
+        "health", _get_kwargs(), _read_health, credential=credential, repeatable=False, is_small=True
+    )
 
 
 def _read_health(response: httpx.Response) -> Health:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 import httpx
 
 from meshguard import __version__
+from meshguard.connections import Connections, HttpClient, is_proxied
 from meshguard.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -26,18 +27,20 @@ from meshguard.exceptions import (
     MeshGuardError,
     UpstreamError,
 )
+from meshguard.intake import ENCODINGS, SMALL, aread, detach, read
+from meshguard.low_level import AsyncShared, Shared, detached
 from meshguard.operations import (
     DECISION_HEADER,
-    TRACE_HEADER,
     Credential,
     Operation,
     made_by_gateway,
     retry_after,
 )
 from meshguard.telemetry import Observation, observe
+from meshguard.token_auth import TokenAuth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from meshguard_api import AuthenticatedClient
     from tenacity import RetryCallState
@@ -47,45 +50,39 @@ if TYPE_CHECKING:
 _log = logging.getLogger("meshguard")
 
 T = TypeVar("T")
-HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
 Outcome = httpx.Response | Exception
+Intake = tuple[int, "Callable[[], bool]"]
 
 LONGEST_WAIT = 30.0
 USER_AGENT = f"meshguard-python/{__version__}"
+_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": ENCODINGS,
+    "Connection": "keep-alive",
+    "User-Agent": USER_AGENT,
+}
 _TRY_LATER = {429, 502, 503, 504}
 _NEVER_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, RuntimeError, ValueError, OSError)
+FAILURES = (
+    MeshGuardError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    RuntimeError,
+    ValueError,
+    OSError,
+)
 _url = lru_cache(maxsize=128)(httpx.URL)
 
 
-def own_http_client(config: Config, *, trust_env: bool) -> dict[str, Any]:
+def default_client_options(config: Config, *, trust_env: bool) -> dict[str, Any]:
     """The arguments of the `httpx` client that is made when the user brings none; it keeps no cookies."""
     return {
         "trust_env": trust_env,
         "timeout": config.timeout,
-        "headers": {"User-Agent": USER_AGENT},
+        "headers": _HEADERS,
         "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
     }
-
-
-class Identity(httpx.Auth):
-    """Puts trace id and token on a request at the last moment, so that nothing shown before holds them."""
-
-    def __init__(self, transport: Transport[Any], credential: Credential | None) -> None:
-        self._transport = transport
-        self._credential = credential
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Identify the request."""
-        config = self._transport.config
-        request.headers[TRACE_HEADER] = config.trace_id
-        if self._credential == "agent" and config.agent_token:
-            request.headers["Authorization"] = f"Bearer {config.agent_token}"
-        elif self._credential == "admin" and config.admin_token:
-            request.headers["X-Admin-Token"] = config.admin_token
-        if config.exposes_tokens and self._credential:
-            self._transport.warn_of_exposure()
-        yield request
 
 
 class Transport(Generic[HttpClient]):
@@ -94,39 +91,50 @@ class Transport(Generic[HttpClient]):
     def __init__(
         self,
         config: Config,
-        http_client: HttpClient,
+        http_client: HttpClient | None = None,
         *,
-        owned: bool,
+        trust_env: bool = True,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Any] | None = None,
     ) -> None:
         self.config = config
-        self._http: HttpClient = http_client
-        self._owned = owned
-        # A request of our own client needs none of the merging of settings that takes `httpx` longest.
-        self._headers = dict(http_client.headers) if owned else None
+        self._connections: Connections[HttpClient] = Connections(http_client, self._maker(config, trust_env))
+        self._owns_connections = http_client is None
+        self._trust_env = trust_env
         self._clock = clock
         self._sleep = sleep
         self._closed = False
         self._warned: set[str] = set()
+        self.http_client()  # so that unusable settings of the environment show at once
+
+    @staticmethod
+    def _maker(config: Config, trust_env: bool) -> Callable[[bool], HttpClient]:
+        """Return what makes the `httpx` client; it keeps no transport alive."""
+        raise NotImplementedError
+
+    def http_client(self) -> HttpClient:
+        """Return the client of `httpx` for the next request."""
+        http_client: HttpClient = self._connections.client(direct=self.config.is_loopback)
+        return http_client
 
     def sharing(self, config: Config) -> Self:
         """One with other settings that sends over the same connections, and does not close them."""
         twin = copy.copy(self)
-        twin.config, twin._owned = config, False  # noqa: SLF001 - it is of this very class
+        twin.config, twin._owns_connections = config, False  # noqa: SLF001 - it is of this very class
         return twin
 
     @property
     def has_own_http_client(self) -> bool:
         """Whether the `httpx` client was made here, and so can be made again."""
-        return self._headers is not None
+        return self._connections.given is None
 
     @property
     def trusts_env(self) -> bool:
-        """Whether the `httpx` client heeds the proxies and certificates of the environment."""
-        return self._http.trust_env
+        """Whether the `httpx` client uses the proxies and certificates of the environment."""
+        given = self._connections.given
+        return self._trust_env if given is None else given.trust_env
 
-    def identity(self, credential: Credential | None) -> Identity:
+    def identity(self, credential: Credential | None) -> TokenAuth:
         """The identity to send as.
 
         Raises:
@@ -136,12 +144,25 @@ class Transport(Generic[HttpClient]):
             raise AuthenticationError(
                 "This needs an admin token: give admin_token, or set MESHGUARD_ADMIN_TOKEN."
             )
-        return Identity(self, credential)
+        return TokenAuth(self, credential)
 
-    def warn_of_exposure(self) -> None:
-        """Say in the log, once a host, that the token can be read on its way."""
-        host = _url(self.config.gateway_url).host
-        if host not in self._warned and (self.config.agent_token or self.config.admin_token):
+    def check_exposure(self) -> None:
+        """Do nothing if nobody on the way can read the token; otherwise warn once for each host.
+
+        Raises:
+            ConfigurationError: `require_tls` is set.
+        """
+        config, given = self.config, self._connections.given
+        if not config.exposes_tokens:
+            if given is None or not config.is_plain or not is_proxied(given, _url(config.gateway_url)):
+                return
+            if config.require_tls:
+                raise ConfigurationError(
+                    "http_client sends requests for this machine to a proxy, without encryption. "
+                    "Make it with trust_env=False, or do not set require_tls."
+                )
+        host = _url(config.gateway_url).host
+        if host not in self._warned and (config.agent_token or config.admin_token):
             self._warned.add(host)
             _log.warning(
                 "The token goes to %s without encryption: use https://, or set require_tls to refuse this.",
@@ -149,14 +170,18 @@ class Transport(Generic[HttpClient]):
             )
 
     def _build(self, operation: Operation[Any], deadline: float) -> httpx.Request:
-        if self._closed or self._http.is_closed:
+        if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed; make a new one.")
+        http_client = self.http_client()
         try:
             options = {**operation.request, "url": _url(self.config.gateway_url + operation.request["url"])}
-            if self._headers is None or not isinstance(options["headers"], dict):
-                request: httpx.Request = self._http.build_request(**options)
+            if not self.has_own_http_client or not isinstance(options["headers"], dict):
+                request: httpx.Request = http_client.build_request(**options)
             else:
-                request = httpx.Request(**{**options, "headers": {**self._headers, **options["headers"]}})
+                # Our own client has no settings to merge, which takes `httpx` longest.
+                request = httpx.Request(**{**options, "headers": {**_HEADERS, **options["headers"]}})
+            if operation.name != "request":
+                request.headers["Accept-Encoding"] = ENCODINGS
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             fault = type(error).__name__
         else:
@@ -168,6 +193,14 @@ class Transport(Generic[HttpClient]):
         if "timeout" not in operation.request:
             left = max(0.001, deadline - self._clock())
             request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
+
+    def _intake(self, operation: Operation[Any], deadline: float) -> Intake:
+        """How many bytes of a body are read, and whether it is too late for more."""
+        largest = self.config.max_response_bytes
+        limit = min(largest, SMALL) if operation.is_small else largest
+        if "timeout" in operation.request:
+            return limit, lambda: False
+        return limit, lambda: self._clock() > deadline
 
     def _rules(self, operation: Operation[Any], deadline: float, seen: Observation) -> dict[str, Any]:
         def stop(state: RetryCallState) -> bool:
@@ -192,12 +225,23 @@ class Transport(Generic[HttpClient]):
             auth_header_name="Authorization" if credential == "agent" else "X-Admin-Token",
             headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
-            httpx_args={"auth": self.identity(credential), "transport": shared},
+            httpx_args={"auth": self.identity(credential), "transport": shared, "trust_env": False},
         )
 
 
 class SyncTransport(Transport[httpx.Client]):
     """Sends and waits."""
+
+    @staticmethod
+    def _maker(config: Config, trust_env: bool) -> Callable[[bool], httpx.Client]:
+        options = default_client_options(config, trust_env=trust_env)
+
+        def make(direct: bool) -> httpx.Client:
+            # With a transport of its own, `httpx` uses no proxy of the environment.
+            transport = httpx.HTTPTransport(trust_env=trust_env) if direct else None
+            return httpx.Client(transport=transport, **options)
+
+        return make
 
     def send(self, operation: Operation[T]) -> T:
         """Send an operation and read its answer.
@@ -221,34 +265,36 @@ class SyncTransport(Transport[httpx.Client]):
             try:
                 answer = operation.read(response)
             except UpstreamError:
-                response.read()
+                read(response, *self._intake(operation, self._clock() + self.config.timeout))
                 raise
             yield answer
         except httpx.RequestError as error:
             if not _belongs_to(error, response.request):
                 raise
-            raise translated(error) from error
+            raise map_exception(error) from error
         finally:
             response.close()
+            detach(response)
 
     def generated(self, credential: Credential) -> AuthenticatedClient:
         """A generated client that sends through the same connections."""
-        return self._generated(credential, _Shared(self._http))
+        return self._generated(credential, Shared(self))
 
     def close(self) -> None:
         """Close the connections, unless the user brought them."""
         self._closed = True
-        if self._owned:
-            self._http.close()
+        if self._owns_connections:
+            for http_client in self._connections.taken():
+                http_client.close()
 
     def _exchange(
         self, operation: Operation[Any], seen: Observation, *, stream: bool = False
     ) -> httpx.Response:
         identity = self.identity(operation.credential)
         deadline = self._clock() + self.config.timeout
-        request = self._build(operation, deadline)
+        request, intake = self._build(operation, deadline), self._intake(operation, deadline)
         seen.sending(request)
-        outcome = self._try(request, identity, stream)
+        outcome = self._try(request, identity, stream, intake)
         if _is_worth_repeating(outcome, operation):
             first = [outcome]
 
@@ -256,7 +302,7 @@ class SyncTransport(Transport[httpx.Client]):
                 if first:
                     return first.pop()
                 self._limit(request, operation, deadline)
-                return self._try(request, identity, stream)
+                return self._try(request, identity, stream, intake)
 
             from tenacity import Retrying
 
@@ -265,18 +311,31 @@ class SyncTransport(Transport[httpx.Client]):
         seen.answered(response)
         return response
 
-    def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
+    def _try(self, request: httpx.Request, identity: TokenAuth, stream: bool, intake: Intake) -> Outcome:
         try:
-            response = self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
-            if stream and made_by_gateway(response):
-                response.read()
+            response = self.http_client().send(request, auth=identity, stream=True, follow_redirects=False)
+            if not stream or made_by_gateway(response):
+                read(response, *intake)
         except FAILURES as error:
             return error
+        except BaseException as error:  # noqa: BLE001 - an interruption
+            raise detached(error) from None
         return response
 
 
 class AsyncTransport(Transport[httpx.AsyncClient]):
     """Sends and awaits."""
+
+    @staticmethod
+    def _maker(config: Config, trust_env: bool) -> Callable[[bool], httpx.AsyncClient]:
+        options = default_client_options(config, trust_env=trust_env)
+
+        def make(direct: bool) -> httpx.AsyncClient:
+            # With a transport of its own, `httpx` uses no proxy of the environment.
+            transport = httpx.AsyncHTTPTransport(trust_env=trust_env) if direct else None
+            return httpx.AsyncClient(transport=transport, **options)
+
+        return make
 
     async def send(self, operation: Operation[T]) -> T:
         """Send an operation and read its answer.
@@ -300,34 +359,36 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
             try:
                 answer = operation.read(response)
             except UpstreamError:
-                await response.aread()
+                await aread(response, *self._intake(operation, self._clock() + self.config.timeout))
                 raise
             yield answer
         except httpx.RequestError as error:
             if not _belongs_to(error, response.request):
                 raise
-            raise translated(error) from error
+            raise map_exception(error) from error
         finally:
             await response.aclose()
+            detach(response)
 
     def generated(self, credential: Credential) -> AuthenticatedClient:
         """A generated client that sends through the same connections."""
-        return self._generated(credential, _AsyncShared(self._http))
+        return self._generated(credential, AsyncShared(self))
 
     async def aclose(self) -> None:
         """Close the connections, unless the user brought them."""
         self._closed = True
-        if self._owned:
-            await self._http.aclose()
+        if self._owns_connections:
+            for http_client in self._connections.taken():
+                await http_client.aclose()
 
     async def _exchange(
         self, operation: Operation[Any], seen: Observation, *, stream: bool = False
     ) -> httpx.Response:
         identity = self.identity(operation.credential)
         deadline = self._clock() + self.config.timeout
-        request = self._build(operation, deadline)
+        request, intake = self._build(operation, deadline), self._intake(operation, deadline)
         seen.sending(request)
-        outcome = await self._try(request, identity, stream)
+        outcome = await self._try(request, identity, stream, intake)
         if _is_worth_repeating(outcome, operation):
             first = [outcome]
 
@@ -335,7 +396,7 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
                 if first:
                     return first.pop()
                 self._limit(request, operation, deadline)
-                return await self._try(request, identity, stream)
+                return await self._try(request, identity, stream, intake)
 
             from tenacity import AsyncRetrying
 
@@ -344,39 +405,27 @@ class AsyncTransport(Transport[httpx.AsyncClient]):
         seen.answered(response)
         return response
 
-    async def _try(self, request: httpx.Request, identity: Identity, stream: bool) -> Outcome:
+    async def _try(
+        self, request: httpx.Request, identity: TokenAuth, stream: bool, intake: Intake
+    ) -> Outcome:
         try:
-            response = await self._http.send(request, auth=identity, stream=stream, follow_redirects=False)
-            if stream and made_by_gateway(response):
-                await response.aread()
+            response = await self.http_client().send(
+                request, auth=identity, stream=True, follow_redirects=False
+            )
+            if not stream or made_by_gateway(response):
+                await aread(response, *intake)
         except FAILURES as error:
             return error
+        except BaseException as error:  # noqa: BLE001 - an interruption
+            raise detached(error) from None
         return response
 
 
-class _Shared(httpx.BaseTransport):
-    """Sends through a client that exists already, and so over its connections."""
-
-    def __init__(self, http_client: httpx.Client) -> None:
-        self._http = http_client
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._http.send(request, auth=None, stream=True, follow_redirects=False)
-
-
-class _AsyncShared(httpx.AsyncBaseTransport):
-    """Sends through a client that exists already, and so over its connections."""
-
-    def __init__(self, http_client: httpx.AsyncClient) -> None:
-        self._http = http_client
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return await self._http.send(request, auth=None, stream=True, follow_redirects=False)
-
-
-def translated(error: Exception) -> MeshGuardError:
-    """Our error for a failure to send or receive, freed of the frames in which `h11` held the headers."""
-    error.__traceback__ = error.__cause__ = error.__context__ = None
+def map_exception(error: Exception) -> MeshGuardError:
+    """Our error for a failure to send or receive, which is detached from its request."""
+    detached(error)
+    if isinstance(error, MeshGuardError):
+        return error
     if _is_interruption(error):
         return GatewayUnavailableError(f"The gateway can't be reached: {type(error).__name__}: {error}")
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
@@ -389,6 +438,13 @@ def translated(error: Exception) -> MeshGuardError:
     )
 
 
+def _error_for(failure: Exception) -> MeshGuardError:
+    error = map_exception(failure)
+    if error is not failure:
+        error.__cause__ = failure
+    return error
+
+
 def _is_interruption(error: Exception) -> bool:
     if isinstance(error, httpx.RemoteProtocolError):
         return str(error).startswith(("Server disconnected", "peer closed connection"))
@@ -398,7 +454,7 @@ def _is_interruption(error: Exception) -> bool:
 def _arrived(outcome: Outcome) -> httpx.Response:
     if isinstance(outcome, httpx.Response):
         return outcome
-    raise translated(outcome) from outcome
+    raise _error_for(outcome)
 
 
 def _is_worth_repeating(outcome: Outcome, operation: Operation[Any]) -> bool:

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from meshguard import MeshGuardClient, MeshGuardError
-from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, read_anchors
+from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, exact_number, read_anchors
 from meshguard.audit_verify import main as verify_files
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ UNUSABLE = 2
 _PAGE = 1000
 _OVERLAP = timedelta(seconds=10)  # how much later than its time an entry may arrive and still be shown
 _LONG = 86_400.0  # seconds that verifying or exporting a large log may take
+_TRIES = 5  # while retention removes entries
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -199,13 +200,37 @@ def export(  # noqa: PLR0917 - typer calls it
         _quit(f"{file} is there already; choose another name, or overwrite it with --force.")
     with _gateway(_LONG) as client, _replacing(file) as out:
         found = None if filters else _verification(client)
-        heads = None if found is None else found["heads"]
-        for line in _progress(_within(_exported(client, filters), heads), heads):
-            out.write(f"{line}\n")
+        found = _export_to(out, client, filters, found)
     if found is not None:
         with _replacing(heads_file) as out:
-            out.write(json.dumps({"heads": heads}, ensure_ascii=False) + "\n")
+            out.write(json.dumps({"heads": found["heads"]}, ensure_ascii=False) + "\n")
         _judge(found, as_json=False, quiet=True)
+
+
+def _export_to(
+    out: Any, client: MeshGuardClient, filters: dict[str, Any], found: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """Write entries and return the verification whose heads fit them."""
+    tries = _TRIES
+    while True:
+        tries -= 1
+        heads = None if found is None else found["heads"]
+        verifier = Verifier(heads or ())
+        for line in _progress(_within(_exported(client, filters), heads), heads):
+            out.write(f"{line}\n")
+            if heads is not None:
+                verifier.add(json.loads(line, parse_float=exact_number))
+        if found is None or not found["valid"] or not verifier.finish():
+            return found
+        again = _verification(client)
+        if _tombstones(again) == _tombstones(found):
+            return again
+        # Old entries were removed meanwhile: what was written has a gap where the tombstones ended.
+        out.seek(0)
+        out.truncate()
+        found = again
+        if not tries:
+            _quit("Old entries are being removed all the time; export again later.")
 
 
 @app.command()
@@ -236,12 +261,29 @@ def verify(
 
 def _hold_against(anchor: Path, client: MeshGuardClient, found: dict[str, Any]) -> None:
     """Follow the chains here, past the anchors: the gateway's word alone is not enough for them."""
-    verifier = Verifier(found["heads"], anchors=read_anchors(anchor))
-    for line in _progress(_within(_exported(client, {}), found["heads"]), found["heads"]):
-        verifier.add(json.loads(line))
-    broken = verifier.finish()
+    anchors = read_anchors(anchor)
+    broken = None
+    for _ in range(_TRIES):
+        heads = found["heads"]
+        verifier = Verifier(heads, anchors=anchors)
+        for line in _progress(_within(_exported(client, {}), heads), heads):
+            verifier.add(json.loads(line, parse_float=exact_number))
+        broken = verifier.finish()
+        if not broken:
+            return
+        again = _verification(client)
+        if _tombstones(again) == _tombstones(found):
+            break
+        # Old entries were removed between the two answers; what they vouch for has changed.
+        found.update(again)
+        if not found["valid"]:
+            return
     if broken:
         found.update(valid=False, firstBroken=_wire(broken))
+
+
+def _tombstones(found: dict[str, Any]) -> dict[str, Any]:
+    return {head["stream"]: head.get("pruned") for head in found["heads"]}
 
 
 def _wire(broken: Broken) -> dict[str, Any]:

@@ -173,4 +173,4 @@ def _warning_json(warning: LintWarning) -> dict[str, Any]:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))

@@ -71,6 +71,9 @@ def serve(  # noqa: PLR0917 - typer calls it
     ),
     rate_limit_rpm: int | None = typer.Option(None, help="Decisions a minute for each agent; 0 is off."),
     rate_limit_storage: str | None = typer.Option(None, help="Where they are counted.  [default: memory://]"),
+    explain_to_agents: bool | None = typer.Option(
+        None, "--explain-to-agents", help="Explain decisions to agents, with thresholds and names."
+    ),
     cors_origin: str | None = typer.Option(None, help="The origin whose pages may call."),
     metrics_enabled: bool | None = typer.Option(
         None, "--metrics/--no-metrics", help="Whether to serve /metrics."
@@ -96,11 +99,12 @@ def serve(  # noqa: PLR0917 - typer calls it
         _run(settings, dev=dev)
 
 
-def _dev_settings(database_url: str) -> dict[str, str]:
+def _dev_settings(database_url: str) -> dict[str, Any]:
     return {
         "jwt_secret": secrets.token_urlsafe(48),
         "admin_token": secrets.token_urlsafe(32),
         "database_url": database_url,
+        "explain_to_agents": True,
     }
 
 

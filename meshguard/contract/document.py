@@ -14,6 +14,8 @@ import jsonschema_rs
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from meshguard.audit_verify import exact_number
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -226,9 +228,9 @@ class Operation:
 
 def _values(kind: str, body: bytes) -> list[Any]:
     if kind == _NDJSON:
-        return [json.loads(line) for line in body.splitlines()]
+        return [json.loads(line, parse_float=exact_number) for line in body.splitlines()]
     if kind == "application/json":
-        return [json.loads(body)]
+        return [json.loads(body, parse_float=exact_number)]
     if kind == "application/yaml":
         return [YAML(typ="safe", pure=True).load(body)]
     return []

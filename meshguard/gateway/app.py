@@ -20,8 +20,10 @@ from meshguard.gateway.http import (
     ClientGone,
     Head,
     Request,
+    echoing,
     error_response,
     read_parameters,
+    request_id,
 )
 from meshguard.gateway.logs import log_failure
 from meshguard.gateway.problems import Detail, Problem, invalid
@@ -97,7 +99,12 @@ def app(settings: Settings, *, clock: Clock = time.time, monotonic: Clock = time
             allow_origins=[origin.strip() for origin in settings.cors_origin.split(",")],
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["X-MeshGuard-Decision", "X-MeshGuard-Policy", "X-MeshGuard-Trace-ID"],
+            expose_headers=[
+                "X-MeshGuard-Decision",
+                "X-MeshGuard-Policy",
+                "X-MeshGuard-Trace-ID",
+                "X-Request-ID",
+            ],
         )
     return application
 
@@ -141,7 +148,9 @@ class _Application:
     async def _respond(
         self, scope: Scope, receive: Receive, send: Send, head: Head, exchange: Exchange
     ) -> None:
+        echo = None
         try:
+            echo = request_id(head)
             exchange.trace_id = _given_trace_id(head) or exchange.trace_id
             answer = await self._answer(scope, receive, head, exchange)
         except ClientGone:
@@ -155,7 +164,7 @@ class _Application:
             failure = Problem(500, "The gateway failed to answer; report this trace id to its operator.")
             answer = error_response(failure, exchange.trace_id, is_head=scope["method"] == "HEAD")
         exchange.status = answer.status
-        await _send(answer, send, exchange.trace_id)
+        await _send(answer, echoing(send, echo), exchange.trace_id)
 
     async def _answer(self, scope: Scope, receive: Receive, head: Head, exchange: Exchange) -> Answer:
         if not self._is_started:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from meshguard.audit_verify import NO_HASH, entry_hash
 from meshguard.gateway.clock import timestamp
 from meshguard.gateway.ids import new_id
+from meshguard.policy.json_text import exact_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,21 +43,39 @@ _JSON = ("context", "changes")
 _OPTIONAL = ("agent_id", "agent_name", "trust_tier", "resource", "would_deny", "policy", "rule", "context")
 _OPTIONAL_HTTP = ("method", "path", "status", "changes")
 _ABSENT: Row = dict.fromkeys((*_OPTIONAL, *_OPTIONAL_HTTP))
-_LONGEST = {"rule": 512, "reason": 2_048, "path": 8_192}  # the contract or the table bounds the others
+MAX_ENTRY = 16_384  # bytes of all text of a decision's entry
+# Bytes in UTF-8; the context has a budget of its own, and the contract bounds the others.
+_ROOM = {"action": 2_048, "resource": 2_560, "agent_name": 512, "rule": 512, "reason": 2_048, "path": 2_560}
+_WIDEST = 4  # bytes of a character
 
 
 def new_row(**values: Any) -> Row:
     """Return the table row of a new entry, with an id, not yet part of a chain.
 
     Args:
-        **values: The row's values by column; what is left out is absent, and what is too long is cut off.
+        **values: The row's values by column; what is left out is absent, and what is too long is truncated.
     """
     row = {**_ABSENT, "id": f"aud_{new_id()}", **values}
-    for column, longest in _LONGEST.items():
+    for column, room in _ROOM.items():
         text = row[column]
-        if text is not None and len(text) > longest:
-            row[column] = text[: longest - 1] + "…"
+        if text is not None and len(text) * _WIDEST > room:
+            row[column] = truncated(text, room)
     return row
+
+
+def truncated(text: str, room: int) -> str:
+    """Return a text that fits; one that was too long says so, and how to recognize the whole.
+
+    Args:
+        text: Any text.
+        room: Bytes in UTF-8 that it may take.
+    """
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= room:
+        return text
+    digest = hashlib.sha256(encoded).hexdigest()[:32]
+    mark = f"… [truncated: {len(text)} characters, sha256 {digest}]"
+    return encoded[: room - len(mark.encode())].decode(errors="ignore") + mark
 
 
 def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -73,7 +92,7 @@ def entry_of(row: Mapping[Any, Any]) -> dict[str, Any]:
         entry["wouldDeny"] = bool(row["would_deny"])
     for name in _JSON:
         if row[name] is not None:
-            entry[name] = json.loads(row[name])
+            entry[name] = exact_json(row[name])
     return entry
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MAX_KEYS = 32  # that are told apart in one entry
 MAX_KEY = 64  # characters
 MAX_VALUE = 256  # characters of JSON
+MAX_VALUES = 2_048  # bytes of JSON that all values take together
+MAX_CONTEXT = 4_096  # bytes of JSON that all takes together
 REST = "*"
 
 _LABEL = b"meshguard audit context 1"
@@ -41,17 +43,36 @@ class ContextKeeper:
         """
         if not context:
             return None
-        values = {}
+        values, is_truncated = self._values(context)
+        rest = {name: context[name] for name in context.keys() - values.keys()}
+        for keys in (MAX_KEYS, MAX_KEYS // 4, 0):
+            fingerprints = self._fingerprints(rest, keys)
+            kept: dict[str, Any] = {"values": values, "fingerprints": fingerprints}
+            if is_truncated or REST in fingerprints:
+                kept["truncated"] = True
+            text = to_json({name: part for name, part in kept.items() if part})
+            if len(text) * 4 <= MAX_CONTEXT or len(text.encode()) <= MAX_CONTEXT:
+                break
+        return text
+
+    def _values(self, context: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Return the values to keep, and whether there were some without room."""
+        values: dict[str, Any] = {}
+        room, is_truncated = MAX_VALUES, False
         for path, names in self._paths:
             value = _at(context, names)
-            if value is not _ABSENT and len(to_json(value)) <= MAX_VALUE:
-                values[path] = value
-        fingerprints = self._fingerprints({name: context[name] for name in context.keys() - values.keys()})
-        kept = {"values": values, "fingerprints": fingerprints}
-        return to_json({name: part for name, part in kept.items() if part})
+            if value is _ABSENT:
+                continue
+            text = to_json(value)
+            size = len(f'"{path}":{text},'.encode()) if len(text) <= MAX_VALUE else room + 1
+            if size > room:
+                is_truncated = True
+            else:
+                values[path], room = value, room - size
+        return values, is_truncated
 
-    def _fingerprints(self, context: dict[str, Any]) -> dict[str, str]:
-        told_apart = sorted(name for name in context if len(name) <= MAX_KEY and name != REST)[:MAX_KEYS]
+    def _fingerprints(self, context: dict[str, Any], keys: int) -> dict[str, str]:
+        told_apart = sorted(name for name in context if len(name) <= MAX_KEY and name != REST)[:keys]
         found = {name: self._fingerprint(name, context[name]) for name in told_apart}
         rest = {name: value for name, value in context.items() if name not in found}
         return {**found, REST: self._fingerprint(REST, rest)} if rest else found

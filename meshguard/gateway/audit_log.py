@@ -1,10 +1,8 @@
-"""Reading the audit log: pages, counts, export, verification; and its retention."""
+"""Reading the audit log: pages, counts, export, verification."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -14,7 +12,6 @@ from sqlalchemy import (
     delete,
     false,
     func,
-    insert,
     literal_column,
     or_,
     select,
@@ -24,30 +21,21 @@ from sqlalchemy import (
     union,
 )
 
-from meshguard.audit_verify import NO_HASH, Verifier
+from meshguard.audit_verify import NO_HASH, Verifier, is_head
 from meshguard.gateway.audit import entry_of, new_row
-from meshguard.gateway.audit_seals import read_heads
-from meshguard.gateway.store import (
-    ACTION_KEY_LENGTH,
-    audit_entries,
-    audit_heads,
-    audit_tombstones,
-    insert_entries,
-    is_postgresql,
-)
+from meshguard.gateway.audit_proof import add_row
+from meshguard.gateway.audit_seals import count_chains, read_heads, read_milestones
+from meshguard.gateway.store import ACTION_KEY_LENGTH, audit_entries, insert_entries, is_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from meshguard.gateway.audit_seals import Seals
-
-_log = logging.getLogger("meshguard.gateway")
 
 _entry = audit_entries.c
 # As the index has it: with bound numbers it would be another expression.
 _key = func.substr(_entry.action, literal_column("1"), literal_column(str(ACTION_KEY_LENGTH)))
 _TOP = 10
-_PRUNED_AT_ONCE = 1_000
 _VERIFIED_AT_ONCE = 1_000
 _LOOKED_UP = 100  # actions that a pattern is taken apart into
 _LISTED_ACTIONS = 1_000
@@ -288,12 +276,12 @@ def count_decisions(connection: Connection, since: int) -> dict[str, Any]:
     }
 
 
-def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[dict[str, Any]]]:
+def verify(connection: Connection, seals: Seals) -> tuple[Verifier, list[dict[str, Any]]]:
     """Recompute every hash and link and check every signature.
 
     Args:
         connection: At the beginning of a transaction, so that heads and entries are those of one moment.
-        keys: The keys whose signatures count.
+        seals: The keys whose signatures count.
 
     Returns:
         The verifier, finished, and the heads as `AuditHead` in openapi.yaml.
@@ -301,11 +289,13 @@ def verify(connection: Connection, keys: list[bytes]) -> tuple[Verifier, list[di
     if is_postgresql(connection):
         # A partition that is dropped is gone from earlier snapshots too; none goes while this lock is held.
         connection.execute(text("LOCK TABLE audit_entries IN ACCESS SHARE MODE"))
-    heads = read_heads(connection)
-    verifier = Verifier(heads, keys=keys)
+    found = read_heads(connection)
+    heads = [head for head in found if is_head(head)]
+    marks = seals.signed_by_gateway(read_milestones(connection))
+    verifier = Verifier(heads, keys=seals.keys, anchors=marks, chains=count_chains(connection))
     in_order = select(audit_entries).order_by(_entry.row_id)
     for row in connection.execution_options(yield_per=_VERIFIED_AT_ONCE).execute(in_order).mappings():
-        _add(verifier, row)
+        add_row(verifier, row)
     verifier.finish()
     return verifier, heads
 
@@ -317,85 +307,3 @@ def try_to_write(connection: Connection, now: int, number: int) -> None:
     rows = [new_row(**about, **place, sequence=sequence, reason="-" * 1_000) for sequence in range(number)]
     insert_entries(connection, rows)
     connection.execute(delete(audit_entries).where(_entry.stream == "probe"))
-
-
-def prune(connection: Connection, before: int, now: int, seals: Seals) -> int:
-    """Remove entries older than a moment from the beginnings of the chains; return how many.
-
-    To be called until it returns 0. What was removed stays vouched for by a signed tombstone: how many
-    entries the chain has lost, the hash of the last of them, and when. A chain that is broken keeps its
-    entries. At most 1,000 are removed at once, so that decisions don't wait for long.
-    """
-    with_old = select(audit_heads.c.stream).where(_has_entry_before(before))
-    prunable = set(connection.execute(with_old).scalars())
-    for head in read_heads(connection) if prunable else ():
-        removed = head["stream"] in prunable and _prune_chain(connection, head, before, now, seals)
-        if removed:
-            return removed
-    return 0
-
-
-def _has_entry_before(before: int) -> ColumnElement[bool]:
-    pruned = (
-        select(audit_tombstones.c.count)
-        .where(audit_tombstones.c.stream == audit_heads.c.stream)
-        .scalar_subquery()
-    )
-    first = func.coalesce(pruned, 0) + 1
-    return (
-        select(literal_column("1"))
-        .where(_entry.stream == audit_heads.c.stream, _entry.sequence == first, _entry.timestamp < before)
-        .exists()
-    )
-
-
-def _prune_chain(connection: Connection, head: dict[str, Any], before: int, now: int, seals: Seals) -> int:
-    of_stream = _entry.stream == head["stream"]
-    oldest = select(audit_entries).where(of_stream).order_by(_entry.sequence).limit(_PRUNED_AT_ONCE)
-    last = _last_of_whole_range(connection.execute(oldest).mappings().all(), head, before, seals)
-    if last is None:
-        return 0
-    removed = connection.execute(delete(audit_entries).where(of_stream, _entry.sequence <= last["sequence"]))
-    leave_tombstone(connection, last, now, seals)
-    return int(removed.rowcount)
-
-
-def leave_tombstone(connection: Connection, last: Mapping[Any, Any], now: int, seals: Seals) -> None:
-    """Vouch for the entries of a chain up to this one, which are removed in this transaction."""
-    tombstone = {
-        **{name: last[name] for name in ("stream", "hash")},
-        "count": last["sequence"],
-        "pruned_at": now,
-    }
-    connection.execute(delete(audit_tombstones).where(audit_tombstones.c.stream == last["stream"]))
-    signature = seals.sign_tombstone(tombstone)
-    connection.execute(insert(audit_tombstones).values(**tombstone, signature=signature))
-
-
-def _last_of_whole_range(
-    rows: Iterable[Mapping[Any, Any]], head: dict[str, Any], before: int, seals: Seals
-) -> Mapping[Any, Any] | None:
-    """Return the last old entry that the chain vouches for: a tombstone must not cover up a removal."""
-    verifier = Verifier([head], keys=seals.keys)
-    last = None
-    for row in takewhile(lambda row: row["timestamp"] < before, rows):
-        _add(verifier, row)
-        if verifier.broken:
-            _log.error(
-                "old audit entries are kept: chain %s is broken at entry %d: %s",
-                verifier.broken.stream,
-                verifier.broken.sequence,
-                verifier.broken.problem,
-            )
-            break
-        last = row
-    return last
-
-
-def _add(verifier: Verifier, row: Mapping[Any, Any]) -> None:
-    try:
-        entry = entry_of(row)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        verifier.unreadable(row["stream"], row["sequence"], row["id"])
-    else:
-        verifier.add(entry)

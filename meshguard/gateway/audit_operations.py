@@ -86,10 +86,11 @@ async def export_audit_entries(gateway: Gateway, request: Request) -> Export:
 async def verify_audit_log(gateway: Gateway, _request: Request) -> Response:
     """Operation `verify_audit_log`."""
     verifier, heads = await gateway.read(
-        lambda connection: audit_log.verify(connection, gateway.seals.keys),
+        lambda connection: audit_log.verify(connection, gateway.seals),
         gateway.pools.verification,
         LONG_TIMEOUT,
     )
+    gateway.retention.note_verification(verifier.broken)
     body = models.AuditVerification(
         valid=verifier.broken is None,
         entries=verifier.entries,

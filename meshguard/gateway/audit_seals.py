@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from meshguard.audit_verify import head_fields, is_signed, seal_key, sign, tombstone_fields
 from meshguard.gateway.clock import timestamp
-from meshguard.gateway.store import audit_heads, audit_tombstones
+from meshguard.gateway.store import audit_heads, audit_tombstones, put_state, state, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from meshguard.gateway.audit import Chain
     from meshguard.gateway.settings import Settings
@@ -32,6 +33,22 @@ class Seals:
 
     def _sign_head(self, head: Mapping[str, Any]) -> str:
         return sign(self.keys[0], "head", head_fields(head))
+
+    def signed_by_gateway(self, heads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of the heads that carry a signature of the gateway."""
+        return [
+            dict(head) for head in heads if is_signed(self.keys, "head", head_fields(head), head["signature"])
+        ]
+
+    def leave_tombstone(
+        self, connection: Connection, stream: str, count: int, last_hash: str, now: int
+    ) -> None:
+        """Vouch for the entries of a chain up to this one, which are removed in this transaction."""
+        tombstone = {"stream": stream, "count": count, "hash": last_hash, "pruned_at": now}
+        connection.execute(delete(audit_tombstones).where(audit_tombstones.c.stream == stream))
+        signature = self.sign_tombstone(tombstone)
+        connection.execute(insert(audit_tombstones).values(**tombstone, signature=signature))
+        remove_milestones(connection, stream, count)
 
     def sign_tombstone(self, tombstone: Mapping[Any, Any]) -> str:
         """Return the signature of a row of `audit_tombstones`."""
@@ -61,11 +78,59 @@ def _replace(connection: Connection, table: Any, stream: str, old: str, new: str
     connection.execute(update(table).where(*here).values(signature=new))
 
 
-def read_heads(connection: Connection) -> list[dict[str, Any]]:
-    """Return the heads of all chains in the form of `AuditHead` in openapi.yaml, oldest chain first."""
-    tombstones = {row["stream"]: row for row in connection.execute(select(audit_tombstones)).mappings()}
+_MILESTONE = "milestone"
+_NUMBERS = 1_000_000_000_000_000_000  # so many digits that names are in the order of the counts
+
+
+def put_milestone(connection: Connection, head: Mapping[str, Any]) -> None:
+    """Keep a copy of a chain's head: a signed place within the chain once the head has moved on."""
+    name = f"{_MILESTONE} {head['stream']} {head['count'] + _NUMBERS}"
+    put_state(connection, name, to_json({key: head[key] for key in ("number", "count", "hash", "signature")}))
+
+
+def read_milestones(connection: Connection, stream: str = "") -> list[dict[str, Any]]:
+    """Return the milestones of a chain, or of all; their signatures are still to be checked."""
+    begins = f"{_MILESTONE} {stream} " if stream else f"{_MILESTONE} "
+    rows = connection.execute(
+        select(state.c.name, state.c.value).where(state.c.name.startswith(begins, autoescape=True))
+    )
+    found = (_milestone(name, value) for name, value in rows)
+    return sorted((mark for mark in found if mark), key=lambda mark: (mark["stream"], mark["count"]))
+
+
+def _milestone(name: str, value: str) -> dict[str, Any] | None:
+    try:
+        mark = json.loads(value)
+        return {
+            "stream": name.split(" ")[1],
+            **{key: int(mark[key]) for key in ("number", "count")},
+            **{key: str(mark[key]).encode().decode() for key in ("hash", "signature")},
+        }
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
+        return None
+
+
+def remove_milestones(connection: Connection, stream: str, upto: int) -> None:
+    """Remove the milestones of a chain whose entries are removed."""
+    first, last = (f"{_MILESTONE} {stream} {count + _NUMBERS}" for count in (0, upto))
+    connection.execute(delete(state).where(state.c.name >= first, state.c.name <= last))
+
+
+def count_chains(connection: Connection) -> int | None:
+    """Return how many chains were begun; None when the count can't be read."""
+    value = connection.execute(select(state.c.value).where(state.c.name == "chains")).scalar()
+    return int(value) if value is not None and str(value).isdecimal() else None
+
+
+def read_heads(connection: Connection, stream: str | None = None) -> list[dict[str, Any]]:
+    """Return the heads of all chains, or of one, in the form of `AuditHead`, oldest chain first."""
+    of_heads, of_tombstones = select(audit_heads).order_by(audit_heads.c.number), select(audit_tombstones)
+    if stream is not None:
+        of_heads = of_heads.where(audit_heads.c.stream == stream)
+        of_tombstones = of_tombstones.where(audit_tombstones.c.stream == stream)
+    tombstones = {row["stream"]: row for row in connection.execute(of_tombstones).mappings()}
     heads: list[dict[str, Any]] = []
-    for row in connection.execute(select(audit_heads).order_by(audit_heads.c.number)).mappings():
+    for row in connection.execute(of_heads).mappings():
         head = dict(row)
         if row["stream"] in tombstones:
             tombstone = tombstones[row["stream"]]
@@ -75,8 +140,8 @@ def read_heads(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _pruned(tombstone: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        "count": tombstone["count"],
-        "hash": tombstone["hash"],
-        "prunedAt": timestamp(tombstone["pruned_at"]),
-    }
+    try:
+        moment = timestamp(tombstone["pruned_at"])
+    except (TypeError, ValueError, OverflowError, OSError):
+        moment = timestamp(0)  # somebody wrote what is no time: no signature fits
+    return {"count": tombstone["count"], "hash": tombstone["hash"], "prunedAt": moment}

@@ -25,7 +25,7 @@ METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _MAX_SHOWN = 60
 _MASK = "the value"
-_TRACE_ID = "X-MeshGuard-Trace-ID"  # which every request may have, also one that no operation answers
+_ON_EVERY_REQUEST = {"X-MeshGuard-Trace-ID", "X-Request-ID"}  # read even where no operation matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the contract; `headers` by their names in ASGI, without that of the trace id."""
+    """One operation of the contract; `headers` by their names in ASGI, without those of every request."""
 
     id: str
     method: str
@@ -186,7 +186,7 @@ def _operation(template: str, method: str, spec: dict[str, Any], document: dict[
         headers={
             parameter.name.lower().encode(): parameter
             for parameter in parameters
-            if parameter.place == "header" and parameter.name != _TRACE_ID
+            if parameter.place == "header" and parameter.name not in _ON_EVERY_REQUEST
         },
         media_types=tuple(content),
         body=Check(schema, components) if schema else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -15,6 +16,7 @@ from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json
 from meshguard.gateway.problems import Detail, invalid
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
+from meshguard.policy.work import MAX_TESTS, MAX_TEXT, MAX_VALUES, Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +30,13 @@ if TYPE_CHECKING:
     from meshguard.gateway.writer import Writer
 
 
+EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
+STRIDE = 50  # decisions without a pause
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One question, and whether its answer is to be explained."""
+    """One question, and whether its answer is to say more of how it came about."""
 
     question: Question
     explain: bool = False
@@ -45,12 +51,14 @@ class Verdict:
         decision: What the policies say.
         allowed: Whether the agent may; true in mode `audit`.
         row: The entry, durable once it is recorded.
+        conditional: Whether what is denied could be allowed in another case; None when that was not asked.
     """
 
     question: Question
     decision: Decision
     allowed: bool
     row: Row
+    conditional: bool | None = None
 
     @property
     def word(self) -> str:
@@ -71,6 +79,7 @@ class Decisions:
         metrics: Metrics | None,
         context: ContextKeeper,
         clock: Clock,
+        explain: bool,
     ) -> None:
         self._mode = mode
         self._current = current
@@ -79,6 +88,7 @@ class Decisions:
         self._metrics = metrics
         self._context = context
         self._clock = clock
+        self._explain = explain
 
     async def ask(self, agent: Agent, asked: Sequence[Asked], trace_id: str, **about: Any) -> list[Verdict]:
         """Decide all questions of one request; nothing is recorded yet.
@@ -96,7 +106,14 @@ class Decisions:
         """
         self._present(agent)
         await self._limit.take(agent.record.id, len(asked))
-        return [self._decide(agent, one, trace_id, about) for one in asked]
+        work = Work(EXPLANATIONS * MAX_TESTS, EXPLANATIONS * MAX_VALUES, EXPLANATIONS * MAX_TEXT)
+        verdicts = []
+        for number, one in enumerate(asked):
+            if number and (one.explain or not number % STRIDE):
+                await asyncio.sleep(0)
+            verdicts.append(self._decide(agent, one, trace_id, about, work))
+        await self._limit.charge(agent.record.id, work.requests)
+        return verdicts
 
     def _present(self, agent: Agent) -> tuple[Snapshot, Agent]:
         """Return the snapshot and the agent as they are now; both may have changed since the last wait."""
@@ -106,13 +123,16 @@ class Decisions:
             raise unauthorized()
         return snapshot, found
 
-    def _decide(self, agent: Agent, asked: Asked, trace_id: str, about: dict[str, Any]) -> Verdict:
+    def _decide(
+        self, agent: Agent, asked: Asked, trace_id: str, about: dict[str, Any], work: Work
+    ) -> Verdict:
         started = perf_counter()
         now = self._clock()
         question = asked.question
         snapshot, agent = self._present(agent)
         moment = datetime.fromtimestamp(now, UTC)
-        decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=asked.explain)
+        explain = work.part() if asked.explain and self._explain else False
+        decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=explain)
         would_deny = self._mode == "audit" and not decision.allowed
         allowed = decision.allowed or would_deny
         row = new_row(
@@ -133,7 +153,11 @@ class Decisions:
             latency_ms=round((perf_counter() - started) * 1000, 3),
             **about,
         )
-        return Verdict(question, decision, allowed, row)
+        conditional = None
+        if asked.explain:
+            could_allow = snapshot.engine.could_allow
+            conditional = not allowed and could_allow(agent.subject, question, now=moment)
+        return Verdict(question, decision, allowed, row, conditional)
 
     async def record(self, verdicts: Sequence[Verdict], status: int | None) -> None:
         """Return when the verdicts are durable; only then may anything be answered or forwarded.
@@ -227,6 +251,8 @@ def _wire(verdict: Verdict, mode: str) -> dict[str, Any]:
     body = {"decision": verdict.word, "allowed": verdict.allowed, "mode": mode, **_about(verdict)}
     if verdict.row["would_deny"]:
         body["wouldDeny"] = True
+    if verdict.conditional is not None:
+        body["conditional"] = verdict.conditional
     if verdict.decision.explanation:
         body["explanation"] = verdict.decision.explanation
     return body

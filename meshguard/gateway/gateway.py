@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from meshguard.gateway import audit_log, partitions, store
+from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_context import ContextKeeper
 from meshguard.gateway.audit_operations import Counts
+from meshguard.gateway.audit_retention import Retention, StoppedError
 from meshguard.gateway.audit_seals import Seals
 from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.background import STOP_TIMEOUT, Faults, repeat
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
+from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
+from meshguard.gateway.disk import Disk
 from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
@@ -32,7 +35,7 @@ from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
 from meshguard.gateway.upstream import Upstream
-from meshguard.gateway.writer import Change, Writer
+from meshguard.gateway.writer import Writer
 from meshguard.policy import PolicyLoadError
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ class Gateway:
     sync: Sync
     upstream: Upstream | None
     exchanges: Exchanges
+    retention: Retention
+    policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -146,6 +151,10 @@ class Gateway:
         self.sync.start()
         self.writer = Writer(self.engine, self.seals, self.faults)
         self.checkpoints = Checkpoints(self.engine, self.faults)
+        self.retention = Retention(self.engine, self.seals, self.settings.audit_partition)
+        self.disk = Disk(self.engine)
+        if self.metrics:
+            self.metrics.watch_audit(self.retention, self.disk)
         self.decisions = Decisions(
             mode=self.settings.mode,
             current=self.current,
@@ -154,7 +163,9 @@ class Gateway:
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
+            explain=self.settings.explain_to_agents,
         )
+        self.policy_worker = PolicyWorker()
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections, self.pools.dns) if target else None
@@ -196,6 +207,7 @@ class Gateway:
     async def stop(self) -> None:
         """Write what is waiting and close everything."""
         self._stopping.set()
+        await self.retention.stop()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -207,6 +219,7 @@ class Gateway:
         await self.probe.stop()
         await self._guess_reports.finish()
         await self.writer.stop()
+        self.policy_worker.stop()
         await asyncio.to_thread(self.sync.stop)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.limit.stop(), STOP_TIMEOUT)
@@ -239,19 +252,8 @@ class Gateway:
         now = milliseconds(self.clock())
         before = now - self.settings.audit_retention_days * _DAY
         try:
-            before = await self.pools.upkeep.run(
-                lambda: partitions.drop_expired(
-                    self.engine, before, now, self.settings.audit_partition, self.seals
-                ),
-                LONG_TIMEOUT,
-            )
+            await self.retention.run(self.writer, before, now)
+        except StoppedError:
+            return
         except SQLAlchemyError as error:
             raise unavailable("The database does not answer; try again later.") from error
-
-        def perform(connection: Connection) -> Change[int]:
-            if not store.may_prune(connection):
-                return Change(0)
-            return Change(audit_log.prune(connection, before, now, self.seals))
-
-        while await self.writer.change(perform):
-            pass

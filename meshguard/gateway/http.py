@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
@@ -46,6 +47,7 @@ class ClientGone(Exception):  # noqa: N818 - nobody is there to be told of an er
     """The client closed the connection, or the rest of its body is no HTTP."""
 
 
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 NO_WEBSOCKETS = "this gateway carries no WebSockets; send plain HTTP requests"
 
 
@@ -277,6 +279,34 @@ def _too_large() -> Problem:
 def own_headers(headers: RawHeaders, trace_id: str) -> list[tuple[bytes, bytes]]:
     """Return the headers of an answer that is the gateway's own, with those that all of them have."""
     return [*headers, *_SAFETY, (b"x-meshguard-trace-id", trace_id.encode())]
+
+
+def request_id(head: Head) -> bytes | None:
+    """Return the ID that the request gives itself; None without one.
+
+    Raises:
+        Problem: 400.
+    """
+    text = head.get(b"x-request-id")
+    if text is None:
+        return None
+    if not _REQUEST_ID.fullmatch(text):
+        raise invalid(Detail("/header/X-Request-ID", "1 to 128 visible ASCII characters"))
+    return text.encode()
+
+
+def echoing(send: Send, request_id: bytes | None) -> Send:
+    """Return a `send` that repeats the request's ID on the response, in place of the upstream's own."""
+    if request_id is None:
+        return send
+
+    async def echoed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if pair[0] != b"x-request-id"]
+            message["headers"] = [*kept, (b"x-request-id", request_id)]
+        await send(message)
+
+    return echoed
 
 
 class Answer(Protocol):

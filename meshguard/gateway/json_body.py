@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from meshguard.policy.json_text import json_text
+from meshguard.policy.numerals import MAX_DIGITS, exact_number
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 MAX_DEPTH = 64
 
@@ -20,15 +25,15 @@ def parse_json(body: bytes) -> Any:
         body: The text in UTF-8.
 
     Raises:
-        JsonError: It is no JSON, has a duplicate key, a number that is not finite, a lone surrogate, or
-            more than 64 levels.
+        JsonError: It is no JSON, has a duplicate key, a number that can't be kept exactly, a lone surrogate,
+            or more than 64 levels.
     """
     try:
         value = json.loads(
             body.decode(),
             object_pairs_hook=_unique,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_exact,
             parse_int=_integer,
         )
     except UnicodeDecodeError:
@@ -62,18 +67,17 @@ def _refuse_constant(text: str) -> NoReturn:
     raise JsonError(f"{text} is not a JSON number")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise JsonError(f"the number {text[:60]} is too large")
+def _exact(text: str) -> float | Decimal:
+    number, fault = exact_number(text)
+    if number is None:
+        raise JsonError(f"the number {text[:60]} is too large" if len(text) <= MAX_DIGITS else str(fault))
     return number
 
 
 def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise JsonError(f"the number {text[:20]}… has too many digits") from None
+    if len(text) > MAX_DIGITS:
+        raise JsonError(f"the number {text[:20]}… has too many digits")
+    return int(text)
 
 
 def _refuse_deep(value: Any) -> None:
@@ -93,6 +97,6 @@ def _containers(value: Any) -> list[Any]:
 
 def _refuse_surrogates(value: Any) -> None:
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        json_text(value).encode()
     except UnicodeEncodeError:
         raise JsonError("text with half a surrogate pair is not Unicode") from None

@@ -84,6 +84,11 @@ class RateLimit:
             fields={"retryAfter": wait, "limit": self._rpm},
         )
 
+    async def charge(self, agent_id: str, number: int) -> None:
+        """Count work that was already done, even beyond the limit; later requests wait for it."""
+        if self._rpm and number:
+            await self._wait(agent_id, number, is_done=True)
+
     async def stop(self) -> None:
         """Close the connections."""
         if self._returning:
@@ -93,19 +98,21 @@ class RateLimit:
         if self._redis:
             await self._redis.close()
 
-    async def _wait(self, agent_id: str, number: int) -> int | None:
+    async def _wait(self, agent_id: str, number: int, *, is_done: bool = False) -> int | None:
         """Return the seconds to wait, None when it was counted."""
         if self._redis and not self.is_local:
             try:
                 async with asyncio.timeout(_TIMEOUT):
-                    return await self._count(self._redis.limiter, agent_id, number)
+                    return await self._count(self._redis.limiter, agent_id, number, is_done=is_done)
             except Exception as error:  # noqa: BLE001 - whatever it is, the limit still applies
                 self._lose(self._redis, error)
-        return await self._count(self._local, agent_id, number)
+        return await self._count(self._local, agent_id, number, is_done=is_done)
 
-    async def _count(self, limiter: FixedWindowRateLimiter, agent_id: str, number: int) -> int | None:
+    async def _count(
+        self, limiter: FixedWindowRateLimiter, agent_id: str, number: int, *, is_done: bool
+    ) -> int | None:
         # Counting one is a test as well. Many are tested first, so that those that don't fit are not counted.
-        fits = number == 1 or await limiter.test(self._item, agent_id, cost=number)
+        fits = is_done or number == 1 or await limiter.test(self._item, agent_id, cost=number)
         if fits and await limiter.hit(self._item, agent_id, cost=number):
             return None
         window = await limiter.get_window_stats(self._item, agent_id)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from meshguard.gateway.audit_retention import Retention
     from meshguard.gateway.background import Faults
+    from meshguard.gateway.disk import Disk
     from meshguard.gateway.snapshot import Current
 
 
@@ -53,6 +55,24 @@ class Metrics:
             lambda: sum(agent.record.status == "active" for agent in current.snapshot.agents.values())
         )
 
+    def watch_audit(self, retention: Retention, disk: Disk) -> None:
+        """Show what is broken in the audit log, and the room for more of it."""
+        broken = Gauge(
+            "meshguard_audit_broken",
+            "Chains of the audit log that retention or a verification found broken.",
+            registry=self._registry,
+        )
+        broken.set_function(lambda: len(retention.problems))
+        used, free = (
+            Gauge(f"meshguard_database_{what}_bytes", text, registry=self._registry)
+            for what, text in (
+                ("size", "Bytes of SQLite's files; not a number with PostgreSQL."),
+                ("disk_free", "Free bytes on the disk of SQLite's files; not a number with PostgreSQL."),
+            )
+        )
+        used.set_function(lambda: _number(disk.used()))
+        free.set_function(lambda: _number(disk.free()))
+
     def count_decision(self, decision: str, errors: int) -> None:
         """Count a decision that was recorded."""
         self._checks[decision].inc()
@@ -75,3 +95,7 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+def _number(value: int | None) -> float:
+    return float("nan") if value is None else float(value)

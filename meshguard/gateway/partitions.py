@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlalchemy import text
 
-from meshguard.audit_verify import NO_HASH, Verifier
+from meshguard.audit_verify import Broken
 from meshguard.gateway import store
-from meshguard.gateway.audit_log import leave_tombstone
-from meshguard.gateway.audit_seals import read_heads
+from meshguard.gateway.audit_proof import Cut, Prover
+from meshguard.gateway.audit_seals import read_heads, read_milestones
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import Connection, Engine
 
@@ -29,6 +29,7 @@ Span: TypeAlias = Literal["month", "day"]
 _AHEAD = {"month": timedelta(days=62), "day": timedelta(days=7)}
 _DAY = 86_400_000
 _LOCK_TIMEOUT = "3s"  # rather try again in an hour than hold up decisions
+_DROP_TIMEOUT = "200ms"  # decisions queue behind this lock
 _BOUNDS = re.compile(r"FOR VALUES FROM \('(-?\d+)'\) TO \('(-?\d+)'\)")
 _PARTS = text(
     """
@@ -40,17 +41,9 @@ _PARTS = text(
 )
 
 
-# By the index of streams and sequences; a look at each entry's hash would take hours where this is needed.
-_CHAINS = """
-    WITH chain AS (
-        SELECT stream, count(*) AS number, min(sequence) AS first, max(sequence) AS sequence
-        FROM {0} GROUP BY stream
-    )
-    SELECT chain.*, oldest.prev_hash, newest.hash
-    FROM chain
-    JOIN {0} oldest ON oldest.stream = chain.stream AND oldest.sequence = chain.first
-    JOIN {0} newest ON newest.stream = chain.stream AND newest.sequence = chain.sequence
-"""
+_CHAINS = "SELECT stream, count(*) AS number, max(sequence) AS last FROM {0} GROUP BY stream ORDER BY stream"
+# Each version of a row has another place or another transaction.
+_VERSIONS = "SELECT count(*), sum(hashtextextended(concat(ctid, ' ', xmin), 0)::numeric) FROM {0}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +53,11 @@ class Partition:
     since: int
     until: int
     name: str
+
+    @property
+    def table(self) -> str:
+        """Its name as SQL has it."""
+        return '"{}"'.format(self.name.replace('"', '""'))
 
 
 def create_ahead(connection: Connection, now: int, span: Span) -> None:
@@ -86,59 +84,136 @@ def partitions(connection: Connection) -> list[Partition]:
     return sorted(Partition(int(found[1]), int(found[2]), name) for name, found in bounds if found)
 
 
-def drop_expired(engine: Engine, before: int, now: int, span: Span, seals: Seals) -> int:
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What came of dropping the old partitions.
+
+    Args:
+        before: The moment before which entries that are still there are to be removed one by one.
+        broken: Why a partition was kept.
+    """
+
+    before: int
+    broken: tuple[Broken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A partition whose entries are proven: what it is made of, and where its chains end in it."""
+
+    part: Partition
+    versions: tuple[Any, ...]
+    ends: tuple[Cut, ...]
+    tombstones: dict[str, Any]
+
+
+def drop_expired(
+    engine: Engine,
+    before: int,
+    now: int,
+    span: Span,
+    seals: Seals,
+    *,
+    pause: Callable[[], None] = lambda: None,
+) -> Dropped:
     """Drop the partitions all of whose entries are older than a moment, and leave tombstones.
 
-    A partition in which a chain has a gap, or does not go on where its tombstone ends, stays.
+    Each is verified first, without a lock on it: every hash and link of its entries, and on to a place that
+    the gateway signed. One that is broken is evidence; it stays, and so does all that is later.
 
     Args:
         engine: The database; nothing happens on SQLite.
         before: Milliseconds since 1970.
         now: Milliseconds since 1970.
         span: How much time a new partition is for.
-        seals: To sign with.
-
-    Returns:
-        The moment before which entries that are still there are to be removed one by one.
+        seals: To sign with, and the keys whose signatures count.
+        pause: Called after each page that was verified; may raise to give up.
 
     Raises:
         SQLAlchemyError: The database does not answer, or others kept a lock for too long.
     """
     if engine.dialect.name != "postgresql":
-        return before
-    dropped = True
-    while dropped:
+        return Dropped(before)
+    while True:
+        with engine.connect() as connection:
+            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                found = _verify_oldest(connection, before, seals, pause)
+        if isinstance(found, Dropped):
+            return found
         with engine.begin() as connection:
-            dropped = store.may_prune(connection) and _drop_oldest(connection, before, now, seals)
-    return before - before % _DAY if span == "day" else before
+            dropped = found and _drop(connection, found, now, seals)
+        if not dropped:
+            return Dropped(before - before % _DAY if span == "day" else before)
 
 
-def _drop_oldest(connection: Connection, before: int, now: int, seals: Seals) -> bool:
+def _verify_oldest(
+    connection: Connection, before: int, seals: Seals, pause: Callable[[], None]
+) -> _Verified | Dropped | None:
+    """Return the oldest partition that may be dropped, or why it is kept; None when there is none."""
+    if not store.may_prune(connection):
+        return None
     part = next((part for part in partitions(connection) if part.until <= before), None)
     if part is None:
-        return False
-    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-    connection.execute(text(f"LOCK TABLE {part.name} IN SHARE MODE"))
+        return None
+    versions = tuple(connection.execute(text(_VERSIONS.format(part.table))).one())
     heads = {head["stream"]: head for head in read_heads(connection)}
-    for chain in connection.execute(text(_CHAINS.format(part.name))).mappings().all():
-        if not _is_whole(chain, heads.get(chain["stream"]), seals):
-            _log.error("partition %s is not dropped: chain %s is not whole", part.name, chain["stream"])
-            return False
-        leave_tombstone(connection, chain, now, seals)
-    connection.execute(text(f"DROP TABLE {part.name}"))
-    return True
+    prover = Prover(lambda query: connection.execute(query).mappings().all(), seals, pause)
+    ends: list[Cut] = []
+    for chain in connection.execute(text(_CHAINS.format(part.table))).mappings().all():
+        end = _end_in_part(connection, chain, heads.get(chain["stream"]), part, prover)
+        if isinstance(end, Broken):
+            return Dropped(part.since, (end,))
+        if end is None:
+            return None
+        ends.append(end)
+    tombstones = {end.stream: heads[end.stream].get("pruned") for end in ends}
+    return _Verified(part, versions, tuple(ends), tombstones)
 
 
-def _is_whole(chain: Mapping[Any, Any], head: dict[str, Any] | None, seals: Seals) -> bool:
-    """Return whether a partition has the next entries of a chain without a gap."""
-    if head is None or Verifier([head], keys=seals.keys).broken:
+def _end_in_part(
+    connection: Connection,
+    chain: Mapping[Any, Any],
+    head: dict[str, Any] | None,
+    part: Partition,
+    prover: Prover,
+) -> Cut | Broken | None:
+    """Return the last entry of a chain in a partition that has its next entries, all of them proven.
+
+    None when they are proven and others come first: a clock was wrong. Then they leave one by one, in order.
+    """
+    stream, last = chain["stream"], chain["last"]
+    if head is None:
+        return Broken(stream, last, "the chain has no head")
+    if last > head["count"]:
+        return Broken(stream, head["count"] + 1, "the entry came after the end of the chain")
+    marks = prover.seals.signed_by_gateway(read_milestones(connection, stream))
+    proof = prover.prove(head, marks, part.until, last)
+    if proof.broken:
+        return proof.broken
+    first = (head.get("pruned") or {"count": 0})["count"] + 1
+    if proof.at and proof.end >= last and last - first + 1 == chain["number"]:
+        return proof.at
+    _log.warning("partition %s is not dropped: earlier entries of chain %s are elsewhere", part.name, stream)
+    return None
+
+
+def _drop(connection: Connection, verified: _Verified, now: int, seals: Seals) -> bool:
+    """Drop a partition if nothing in it has changed since it was verified."""
+    if not store.may_prune(connection):
         return False
-    pruned = head.get("pruned") or {"count": 0, "hash": NO_HASH}
-    return bool(
-        chain["first"] == pruned["count"] + 1
-        and chain["prev_hash"] == pruned["hash"]
-        and chain["sequence"] == pruned["count"] + chain["number"]
-    )
+    table = verified.part.table
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_DROP_TIMEOUT}'"))
+    connection.execute(text(f"LOCK TABLE {table} IN SHARE MODE"))
+    heads = {head["stream"]: head.get("pruned") for head in read_heads(connection)}
+    same = tuple(connection.execute(text(_VERSIONS.format(table))).one()) == verified.versions
+    if not same or any(heads.get(stream) != pruned for stream, pruned in verified.tombstones.items()):
+        _log.warning("partition %s changed while it was verified; the next try is in an hour", table)
+        return False
+    for end in verified.ends:
+        seals.leave_tombstone(connection, end.stream, end.sequence, end.hash, now)
+    connection.execute(text(f"DROP TABLE {table}"))
+    return True
 
 
 def _wanted(now: int, span: Span) -> Iterator[Partition]:

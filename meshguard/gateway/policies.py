@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from meshguard_api import models
@@ -30,7 +29,10 @@ _MEDIA_TYPES = frozenset({"application/json", "application/yaml"})
 
 async def list_policies(gateway: Gateway, _request: Request) -> Response:
     """Operation `list_policies`."""
-    return json_response({"policies": [policy.to_dict() for policy in gateway.current.snapshot.policies]})
+    policies = gateway.current.snapshot.policies
+    return await gateway.policy_worker.run(
+        lambda: json_response({"policies": [policy.to_dict() for policy in policies]})
+    )
 
 
 async def get_policy(gateway: Gateway, request: Request) -> Response:
@@ -43,9 +45,9 @@ async def get_policy(gateway: Gateway, request: Request) -> Response:
 
 async def apply_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `apply_policy`."""
-    text, _ = await _policy_text(request)
+    text, is_json = await _policy_text(request)
     name = request.path["name"]
-    policy = _loaded(text)
+    policy = await gateway.policy_worker.run(lambda: _loaded(_checked(text, is_json=is_json)))
     if policy.name != name:
         raise Problem(409, "The name in the path must be the name in the policy; change one of them.")
     _refuse_file(gateway, name)
@@ -84,13 +86,18 @@ async def delete_policy(gateway: Gateway, request: Request) -> Response:
 async def validate_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `validate_policy`."""
     text, is_json = await _policy_text(request)
+    snapshot = gateway.current.snapshot
+    return await gateway.policy_worker.run(lambda: _validated(snapshot, text, is_json=is_json))
+
+
+def _validated(snapshot: Snapshot, text: bytes, *, is_json: bool) -> Response:
     if is_json and not isinstance(json_value(text), dict):
         raise invalid(Detail("", "send the policy as an object"))
     try:
         policy = load_policy(text)
     except PolicyLoadError as error:
         return _validation([_detail(fault) for fault in error.faults], [])
-    return _validation([], await asyncio.to_thread(_warnings, gateway.current.snapshot, policy))
+    return _validation([], _warnings(snapshot, policy))
 
 
 def _warnings(snapshot: Snapshot, policy: Policy) -> list[Detail]:
@@ -115,7 +122,10 @@ async def test_policies(gateway: Gateway, request: Request) -> Response:
     body = await request.json()
     subject = _subject(gateway, body)
     question = question_of(body["action"], body.get("resource"), body.get("context"))
-    decision = _engine(gateway, body).decide(subject, question, now=gateway.now(), explain=True)
+    now = gateway.now()
+    decision = await gateway.policy_worker.run(
+        lambda: _engine(gateway, body).decide(subject, question, now=now, explain=True)
+    )
     outcome = {
         "decision": decision.decision,
         "allowed": decision.allowed,
@@ -164,14 +174,19 @@ def _engine(gateway: Gateway, body: dict[str, Any]) -> PolicyEngine:
 
 
 async def _policy_text(request: Request) -> tuple[bytes, bool]:
-    """Return the body and whether it is JSON, which is then JSON of one meaning."""
+    """Return the body and whether it is JSON."""
     media_type = request.media_type(_MEDIA_TYPES)
     text = await request.body()
     if not text:
         raise invalid(Detail("", "a body is needed"))
-    if media_type == "application/json":
-        json_value(text)
     return text, media_type == "application/json"
+
+
+def _checked(text: bytes, *, is_json: bool) -> bytes:
+    """Return the text of a policy, which is JSON of one meaning if it is JSON."""
+    if is_json:
+        json_value(text)
+    return text
 
 
 def _loaded(source: bytes | dict[str, object], below: str = "") -> Policy:

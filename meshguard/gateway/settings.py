@@ -148,6 +148,7 @@ class Settings(DatabaseSettings):
     rate_limit_storage: SecretStr = Field(
         SecretStr("memory://"), validation_alias=_names("RATE_LIMIT_STORAGE")
     )
+    explain_to_agents: bool = Field(False, validation_alias=_names("EXPLAIN_TO_AGENTS"))
     cors_origin: str | None = Field(None, validation_alias=_names("CORS_ORIGIN"))
     metrics_enabled: bool = Field(False, validation_alias=_names("METRICS_ENABLED"))
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -43,6 +43,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from meshguard.audit_verify import NO_HASH
 from meshguard.gateway.private_files import PrivateDatabase
+from meshguard.policy.json_text import exact_json, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +78,6 @@ _PRAGMAS = (
     "wal_autocheckpoint = 262144",  # a last resort of 1 GiB: it would make commits slow
 )
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 # What is indexed of an action: PostgreSQL takes no index row of more than 2,704 bytes.
 ACTION_KEY_LENGTH = 512  # characters
@@ -238,6 +238,8 @@ def open_database(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
+    # What is no UTF-8 was not written by a gateway; it can be read, exported, and found by its hash.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     _write_ahead(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
@@ -386,7 +388,7 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
     return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": json.loads(row["metadata"])}
+        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
     )
 
 
@@ -527,4 +529,4 @@ def next_number(connection: Connection, name: str) -> int:
 
 def to_json(value: object) -> str:
     """Return a value as compact JSON text."""
-    return _ENCODER.encode(value)
+    return json_text(value)

@@ -64,7 +64,12 @@ async def get_health(gateway: Gateway, request: Request) -> Response:
         mode=gateway.settings.mode,
         uptime=round(gateway.uptime(), 3),
         checks=models.HealthChecks(
-            database, _policies(gateway), audit, snapshot, _rate_limit(gateway), _background(gateway)
+            database,
+            _policies(gateway),
+            _audit(gateway, audit),
+            snapshot,
+            _rate_limit(gateway),
+            _background(gateway),
         ),
     )
     return json_response(body.to_dict(), 200 if healthy else 503)
@@ -82,6 +87,13 @@ def _snapshot(gateway: Gateway) -> str:
     if gateway.current.is_confirmed:
         return "ok"
     return "out of date: changes of agents and policies can't be read, so nothing is allowed"
+
+
+def _audit(gateway: Gateway, writing: str) -> str:
+    """Say all that is the matter with the audit log; only entries that can't be written stop decisions."""
+    broken = [f"the log is broken: {problem}" for problem in gateway.retention.problems[:3]]
+    full = [gateway.disk.problem] if gateway.disk.problem else []
+    return "; ".join([*([] if writing == "ok" else [writing]), *broken, *full]) or "ok"
 
 
 def _rate_limit(gateway: Gateway) -> str:

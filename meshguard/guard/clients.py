@@ -84,12 +84,12 @@ def _settings(client: Client) -> dict[str, Any]:
         "max_retries": config.max_retries,
         "on_unavailable": config.on_unavailable,
         "require_tls": config.require_tls,
+        "max_response_bytes": config.max_response_bytes,
         "trust_env": transport.trusts_env,
     }
 
 
 def identities(agents: Mapping[str, str | Client]) -> dict[str, Secret | ClientPool]:
-    """What each of the framework's agents acts as: a token for the guard's client, or another client."""
     """What each of the framework's agents acts as: a token of the guard's own client, or another client."""
     return {name: _identity(value) for name, value in agents.items()}
 

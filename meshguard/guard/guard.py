@@ -18,6 +18,7 @@ from meshguard.guard.calls import Action, Client, Context, OnDeny, ToolCall, den
 from meshguard.guard.clients import ClientPool, identities
 from meshguard.guard.listing import could_be_allowed
 from meshguard.guard.names import Actions, KnownNames
+from meshguard.pending import decides
 from meshguard.types import CheckRequest, PolicyDecision
 
 _log = logging.getLogger("meshguard")
@@ -117,6 +118,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
+    @decides
     async def acheck(self, call: ToolCall) -> PolicyDecision:
         """Decide about a call without blocking the event loop; else as `check`.
 

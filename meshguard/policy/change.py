@@ -5,18 +5,22 @@ A change is only told when a decision with it was made and came out the other wa
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from meshguard.policy.conditions import Facts, compile_test, test_label
+from meshguard.policy.conditions import Facts, compile_test, finder, test_label
+from meshguard.policy.hosts import HostError, read_url
+from meshguard.policy.json_text import json_text
 from meshguard.policy.model import Conditions, Scalar, SubjectTests, Test
 from meshguard.policy.moments import read_moment
+from meshguard.policy.numerals import neighbors
+from meshguard.policy.paths import resolve
 from meshguard.policy.request import Agent, InvalidRequest, Request
-from meshguard.policy.values import shown, walk
+from meshguard.policy.values import MAX_CONTEXT_VALUES, count_values, shown
 from meshguard.policy.vocabulary import TIERS
+from meshguard.policy.work import Work, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,8 +28,6 @@ if TYPE_CHECKING:
     from meshguard.policy.model import AppliesTo
 
 MAX_TRIES = 200
-FEW_TRIES = 8
-FEW_VALUES = 500
 MAX_VALUES = 12
 
 _AGENT_FIELDS = {"agentId": "id", "agentName": "name"}
@@ -43,6 +45,11 @@ class Situation:
         """Return it as conditions see it."""
         return Facts(self.agent, self.request, self.now)
 
+    def values(self) -> int:
+        """Return how many values conditions can look at, within what they do look at."""
+        context = count_values(self.request.context, MAX_CONTEXT_VALUES)
+        return context + count_values(self.agent.metadata, MAX_CONTEXT_VALUES)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -57,6 +64,7 @@ def smallest_change(
     conditions: Sequence[Conditions],
     audiences: Sequence[AppliesTo],
     is_turned: Callable[[Situation], bool],
+    work: Work,
 ) -> Change | None:
     """Return a change of one thing that turns the decision around; None when no such change was found.
 
@@ -65,37 +73,52 @@ def smallest_change(
         conditions: The conditions of the rules whose action matched, the most interesting first.
         audiences: To whom the policies of such rules apply.
         is_turned: Whether the decision about another situation is the other one.
+        work: What may be done.
 
     Returns:
         The first change that works (language page, "Explanation").
+
+    Raises:
+        OutOfWorkError: None was found within the limit.
     """
-    tried = islice(_changes(situation, conditions, audiences), _tries(situation))
-    return next((change for change in tried if is_turned(change.situation)), None)
-
-
-def _tries(situation: Situation) -> int:
-    """Return how many changes may be tried: few when each try looks through much."""
-    values = walk([situation.request.context, situation.agent.metadata])
-    return MAX_TRIES if sum(1 for _ in islice(values, FEW_VALUES + 1)) <= FEW_VALUES else FEW_TRIES
+    values = situation.values()
+    decision = max(1, work.spent[0])
+    for change in islice(_changes(situation, conditions, audiences, work), MAX_TRIES):
+        work.spend(tests=decision, values=values)
+        if is_turned(change.situation):
+            return change
+    return None
 
 
 def _changes(
-    situation: Situation, conditions: Sequence[Conditions], audiences: Sequence[AppliesTo]
+    situation: Situation, conditions: Sequence[Conditions], audiences: Sequence[AppliesTo], work: Work
 ) -> Iterator[Change]:
-    tests = [pair for condition in conditions for pair in _tests(condition)]
+    tests = _counted(conditions, work)
+    shared: dict[str, dict[tuple[str, Scalar], None]] = {}
+    for subject, test in tests:
+        if len(known := shared.setdefault(subject, {})) < MAX_VALUES:
+            known.update(dict.fromkeys(islice(_operands(test), MAX_VALUES)))
     for subject, test in tests:
         if subject == "tags":
             yield from _tag_changes(situation, _tags_of(test))
         elif subject == "trustTier":
             yield from _tier_changes(situation)
         else:
-            others = (operand for name, other in tests if name == subject for operand in _operands(other))
-            operands = dict.fromkeys(chain(_operands(test), others))
-            yield from _value_changes(situation, subject, test, list(islice(operands, MAX_VALUES)))
+            operands = dict.fromkeys(chain(islice(_operands(test), MAX_VALUES), shared[subject]))
+            yield from _value_changes(situation, subject, test, list(operands)[:MAX_VALUES], work)
     for applies in audiences:
         yield from _tag_changes(situation, applies.tags or ())
         if applies.trust_tiers:
             yield from _tier_changes(situation)
+
+
+def _counted(conditions: Sequence[Conditions], work: Work) -> list[tuple[str, Test]]:
+    found: list[tuple[str, Test]] = []
+    for condition in conditions:
+        for pair in _tests(condition):
+            work.spend(tests=1)
+            found.append(pair)
+    return found
 
 
 def _tests(conditions: Conditions) -> Iterator[tuple[str, Test]]:
@@ -140,12 +163,20 @@ def _like(agent: Agent, **changed: Any) -> Agent:
     return Agent(**(fields | changed))
 
 
+def _size(test: Test) -> int:
+    return len(test.alternatives) + sum(map(_size, test.negated))
+
+
 def _value_changes(
-    situation: Situation, subject: str, test: Test, operands: list[tuple[str, Scalar]]
+    situation: Situation, subject: str, test: Test, operands: list[tuple[str, Scalar]], work: Work
 ) -> Iterator[Change]:
+    value, values = finder(subject)(situation.facts()), situation.values()
+    cost = max(_size(test), weight(value, _size(test)))
+    work.spend(tests=2 * cost, values=2 * values)
     condition = compile_test(subject, test)
     before = condition.evaluate(situation.facts())
     for other, words in _situations(situation, subject, operands):
+        work.spend(tests=cost, values=values)
         after = condition.evaluate(other.facts())
         if after is not before and isinstance(after, bool):
             verb = "held" if after else "did not hold"
@@ -158,33 +189,48 @@ def _situations(
     if subject == "time":
         yield from _times(situation, operands)
         return
-    for value in [*_values(operands), None]:
+    seen = finder(subject)(situation.facts())
+    for value in [*_values(operands, seen if isinstance(seen, str) else ""), None]:
         changed = _with_value(situation, subject, value)
         if changed is not None:
-            text = json.dumps(shown(value), ensure_ascii=False)
+            text = json_text(shown(value, exact=True), spaced=True)
             yield changed, f"without `{subject}`" if value is None else f"with `{subject}` {text}"
 
 
-def _values(operands: list[tuple[str, Scalar]]) -> Iterator[Scalar]:
+def _values(operands: list[tuple[str, Scalar]], seen: str) -> Iterator[Scalar]:
     for name, operand in operands:
         if isinstance(operand, str):
-            yield from _texts(name, operand)
+            yield from _texts(name, operand, seen)
         elif isinstance(operand, bool):
             yield operand if name != "exists" else "x"
         else:
-            yield from (operand, operand + 1, operand - 1)
+            yield from (operand, *neighbors(operand))
     yield "x"
 
 
-def _texts(name: str, operand: str) -> Iterator[str]:
+def _texts(name: str, operand: str, seen: str) -> Iterator[str]:
     if name == "matches":
-        yield operand.replace("**", "x").replace("*", "x")
+        yield (resolve(operand) or operand).replace("**", "x").replace("*", "x")
     elif name == "within":
         yield operand.rstrip("/") + "/x"
+    elif name in {"host", "scheme"}:
+        yield _url(name, operand, seen)
     else:
         yield operand
         if name in {"gt", "lt"}:
             yield from (operand + "x", operand[:-1])
+
+
+def _url(name: str, operand: str, seen: str) -> str:
+    """Return a URL with another host or scheme and, where there is one, the other part of what was seen."""
+    try:
+        host, scheme = read_url(seen)
+    except HostError:
+        host, scheme = "x.example", None
+    if name == "scheme":
+        return f"{operand}://{f'[{host}]' if ':' in host else host}/"
+    host = operand.removeprefix("[").removesuffix("]").replace("*", "x")
+    return f"{scheme or 'https'}://{f'[{host}]' if ':' in host else host}/"
 
 
 def _with_value(situation: Situation, subject: str, value: Scalar | None) -> Situation | None:

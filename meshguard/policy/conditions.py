@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import operator
-from datetime import UTC, datetime, time
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from meshguard.policy.globs import Glob
-from meshguard.policy.model import Conditions, Group, Scalar, Test
-from meshguard.policy.moments import read_moment
-from meshguard.policy.paths import lies_in, resolve
-from meshguard.policy.values import (
-    Comparable,
-    Outcome,
-    Problem,
-    comparable,
-    kind_of,
-    mismatch,
-    readings,
-    shown,
-    size_problem,
-)
-from meshguard.policy.vocabulary import WEEKDAYS
+from meshguard.policy.checks import checker
+from meshguard.policy.json_text import json_text
+from meshguard.policy.logic import both, either, negation, value_word
+from meshguard.policy.model import Conditions, Group, Test
+from meshguard.policy.values import Outcome, Problem, readings, shown, size_problem
+from meshguard.policy.work import Work, weight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from meshguard.policy.request import Agent, Request
 
-MAX_PATH_TEXT = 8_192
 _MAX_LABEL = 200
 
-Check: TypeAlias = "Callable[[Any], Outcome]"
 Find: TypeAlias = "Callable[[Facts], object]"
-
-CLIMBS = Problem("the path climbs above its start")
-TWO_PATHS = Problem("the pattern matches the path as sent or as resolved, but not both")
-TOO_LONG = Problem(f"the text is longer than {MAX_PATH_TEXT:,} characters")
 
 
 class Facts:
@@ -73,8 +55,15 @@ class Condition(Protocol):
     def evaluate(self, facts: Facts) -> Outcome:
         """Return whether the condition holds, counting errors in the facts."""
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
-        """Return whether it holds, and the same for people and programs to read."""
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
+        """Return whether it holds, and the same for people and programs to read.
+
+        Raises:
+            OutOfWorkError: That would be more than may be done.
+        """
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether it could come out as wanted with another context or resource, or at another time."""
 
 
 def compile_conditions(conditions: Conditions) -> Condition:
@@ -110,10 +99,9 @@ def compile_test(subject: str, test: Test) -> Condition:
     """Return one test of a subject ready to be evaluated."""
     if test.name == "not":
         return Not(_all_of(_subject_tests(subject, test.negated)))
-    label = test_label(subject, test)
     if test.name == "exists":
-        return ExistsTest(label, finder(subject), presence(subject), wanted=test.operand is True)
-    return ValueTest(label, finder(subject), checker(subject, test))
+        return ExistsTest(subject, wanted=test.operand is True)
+    return ValueTest(subject, test)
 
 
 def test_label(subject: str, test: Test) -> str:
@@ -127,42 +115,8 @@ def test_label(subject: str, test: Test) -> str:
 
 
 def _operand_text(test: Test) -> str:
-    text = json.dumps(shown(test.to_json()), ensure_ascii=False)
+    text = json_text(shown(test.to_json(), exact=True), spaced=True)
     return text if len(text) <= _MAX_LABEL else text[:_MAX_LABEL] + "…"
-
-
-def both(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the three-valued conjunction: false before error before true."""
-    if False in outcomes:
-        return False
-    return _problem_of(outcomes) or True
-
-
-def either(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the three-valued disjunction: true before error before false."""
-    if True in outcomes:
-        return True
-    return _problem_of(outcomes) or False
-
-
-def _problem_of(outcomes: Sequence[Outcome]) -> Problem | None:
-    """Return one problem, the same whatever the order."""
-    problems = [outcome for outcome in outcomes if type(outcome) is Problem]
-    return min(problems, key=_message) if problems else None
-
-
-def _message(problem: Problem) -> str:
-    return problem.message
-
-
-def negation(outcome: Outcome) -> Outcome:
-    """Return the three-valued negation: an error stays an error."""
-    return outcome if isinstance(outcome, Problem) else not outcome
-
-
-def value_word(outcome: Outcome) -> str:
-    """Return an outcome as one of "true", "false", "error"."""
-    return "error" if isinstance(outcome, Problem) else str(outcome).lower()
 
 
 class AllOf:
@@ -177,9 +131,14 @@ class AllOf:
         """Return their conjunction."""
         return both([part.evaluate(facts) for part in self.parts])
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return their conjunction and each part."""
-        return _described("all", both, [part.describe(facts) for part in self.parts])
+        return _described("all", both, [part.describe(facts, work) for part in self.parts])
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether all parts could hold, or one could fail."""
+        enough = all if wanted else any
+        return enough(part.can_be(facts, wanted=wanted) for part in self.parts)
 
 
 class AnyOf:
@@ -194,9 +153,14 @@ class AnyOf:
         """Return their disjunction."""
         return either([part.evaluate(facts) for part in self.parts])
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return their disjunction and each part."""
-        return _described("any", either, [part.describe(facts) for part in self.parts])
+        return _described("any", either, [part.describe(facts, work) for part in self.parts])
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether one part could hold, or all could fail."""
+        enough = any if wanted else all
+        return enough(part.can_be(facts, wanted=wanted) for part in self.parts)
 
 
 def _described(
@@ -220,21 +184,26 @@ class Not:
         """Return the negation."""
         return negation(self.part.evaluate(facts))
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return the negation and what is negated."""
-        outcome, part = self.part.describe(facts)
+        outcome, part = self.part.describe(facts, work)
         return negation(outcome), {"test": "not", "value": value_word(negation(outcome)), "parts": [part]}
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether what is negated could come out the other way."""
+        return self.part.can_be(facts, wanted=not wanted)
 
 
 class ValueTest:
     """One test of one subject."""
 
-    __slots__ = ("_check", "_find", "label")
+    __slots__ = ("_check", "_find", "_subject", "_test")
 
-    def __init__(self, label: str, find: Find, check: Check) -> None:
-        self.label = label
-        self._find = find
-        self._check = check
+    def __init__(self, subject: str, test: Test) -> None:
+        self._subject = subject
+        self._test = test
+        self._find = finder(subject)
+        self._check = checker(subject, test)
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Find the value and put it to the test."""
@@ -244,39 +213,56 @@ class ValueTest:
             facts.errors += 1
         return outcome
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return the outcome, what the test saw, and the error if it is one."""
+        value = self._find(facts)
+        work.spend(tests=weight(value, len(self._test.alternatives)))
         outcome = self.evaluate(facts)
-        return outcome, _leaf(self.label, outcome, self._find(facts))
+        return outcome, _leaf(test_label(self._subject, self._test), outcome, value, work)
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether it is what is wanted, or is about something that varies."""
+        return _varies(self._subject) or self.evaluate(facts) is wanted
 
 
 class ExistsTest:
     """Whether a subject is there; never an error."""
 
-    __slots__ = ("_find", "_is_there", "label", "wanted")
+    __slots__ = ("_is_there", "_subject", "wanted")
 
-    def __init__(self, label: str, find: Find, is_there: Callable[[Facts], bool], *, wanted: bool) -> None:
-        self.label = label
+    def __init__(self, subject: str, *, wanted: bool) -> None:
         self.wanted = wanted
-        self._find = find
-        self._is_there = is_there
+        self._subject = subject
+        self._is_there = presence(subject)
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Return whether it is there, or is not, as wanted."""
         return self._is_there(facts) is self.wanted
 
-    def describe(self, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+    def describe(self, facts: Facts, work: Work) -> tuple[Outcome, dict[str, Any]]:
         """Return the outcome and what is there."""
+        work.spend(tests=1)
         outcome = self.evaluate(facts)
-        return outcome, _leaf(self.label, outcome, self._find(facts))
+        label = test_label(self._subject, Test("exists", self.wanted))
+        return outcome, _leaf(label, outcome, finder(self._subject)(facts), work)
+
+    def can_be(self, facts: Facts, *, wanted: bool) -> bool:
+        """Return whether it is what is wanted, or is about something that varies."""
+        return _varies(self._subject) or self.evaluate(facts) is wanted
 
 
-def _leaf(label: str, outcome: Outcome, value: object) -> dict[str, Any]:
+def _varies(subject: str) -> bool:
+    """Return whether a request of the same agent for the same action can have another value."""
+    return subject in {"resource", "time"} or subject.startswith("context.")
+
+
+def _leaf(label: str, outcome: Outcome, value: object, work: Work) -> dict[str, Any]:
     leaf: dict[str, Any] = {"test": label, "value": value_word(outcome)}
     if not isinstance(value, Problem):
         leaf["saw"] = _seen(value)
     if isinstance(outcome, Problem):
         leaf["error"] = outcome.message
+    work.spend(text=len(str(leaf)))
     return leaf
 
 
@@ -350,162 +336,3 @@ def presence(subject: str) -> Callable[[Facts], bool]:
     root, _, rest = subject.partition(".")
     path = tuple(rest.split("."))
     return lambda facts: any(True for _ in readings(facts.root(root), path))
-
-
-def checker(subject: str, test: Test) -> Check:
-    """Return the function that puts a value to a test."""
-    if subject == "tags":
-        wanted = frozenset(test.alternatives)
-        return lambda tags: not wanted.isdisjoint(tags)
-    if test.name in _TIME_CHECKS:
-        return _TIME_CHECKS[test.name](test.alternatives)
-    if test.name in _ORDERS:
-        return _ordered(_ORDERS[test.name], test.alternatives[0])
-    return _CHECKS[test.name](test.alternatives)
-
-
-def _equals(operands: tuple[Scalar, ...]) -> Check:
-    kind = kind_of(operands[0])
-    wanted = comparable(operands[0], kind)
-
-    def check(value: object) -> Outcome:
-        seen = comparable(value, kind)
-        return seen if isinstance(seen, Problem) else seen == wanted
-
-    return check
-
-
-def _ordered(compare: Callable[[Any, Any], bool], operand: Scalar) -> Check:
-    kind = kind_of(operand)
-    bound = comparable(operand, kind)
-
-    def check(value: object) -> Outcome:
-        seen = comparable(value, kind)
-        return seen if isinstance(seen, Problem) else compare(seen, bound)
-
-    return check
-
-
-class _Alternatives:
-    """Scalars by kind: whether a value equals any, without comparing it with each."""
-
-    __slots__ = ("_by_kind",)
-
-    def __init__(self, operands: Iterable[Scalar]) -> None:
-        self._by_kind: dict[str, set[Comparable]] = {}
-        for operand in operands:
-            kind = kind_of(operand)
-            self._by_kind.setdefault(kind, set()).add(cast("Comparable", comparable(operand, kind)))
-
-    def equal(self, value: object) -> Outcome:
-        """Return the disjunction of comparing a value with each of them."""
-        kind = kind_of(value)
-        if kind in self._by_kind:
-            seen = comparable(value, kind)
-            if isinstance(seen, Problem) or seen in self._by_kind[kind]:
-                return seen if isinstance(seen, Problem) else True
-        other = next((name for name in self._by_kind if name != kind), None)
-        return False if other is None else mismatch(value, other)
-
-
-def _in(operands: tuple[Scalar, ...]) -> Check:
-    return _Alternatives(operands).equal
-
-
-def _starts_with(operands: tuple[Scalar, ...]) -> Check:
-    return _on_text(lambda text: text.startswith(cast("tuple[str, ...]", operands)))
-
-
-def _ends_with(operands: tuple[Scalar, ...]) -> Check:
-    return _on_text(lambda text: text.endswith(cast("tuple[str, ...]", operands)))
-
-
-def _on_text(check: Callable[[str], Outcome]) -> Check:
-    return lambda value: check(value) if isinstance(value, str) else mismatch(value, "text")
-
-
-def _contains(operands: tuple[Scalar, ...]) -> Check:
-    alternatives = _Alternatives(operands)
-
-    def check(value: object) -> Outcome:
-        if isinstance(value, str):
-            return either([_part_of(value, operand) for operand in operands])
-        if isinstance(value, list | tuple):
-            return either([alternatives.equal(item) for item in value])
-        return mismatch(value, "list or a text")
-
-    return check
-
-
-def _part_of(text: str, operand: Scalar) -> Outcome:
-    return operand in text if isinstance(operand, str) else mismatch(text, kind_of(operand))
-
-
-def _matches(operands: tuple[Scalar, ...]) -> Check:
-    globs = tuple(Glob(str(operand)) for operand in operands)
-
-    def check(path: str) -> Outcome:
-        if len(path) > MAX_PATH_TEXT:
-            return TOO_LONG
-        resolved = resolve(path)
-        return either([_matches_path(glob, path, resolved) for glob in globs])
-
-    return _on_text(check)
-
-
-def _matches_path(glob: Glob, path: str, resolved: str | None) -> Outcome:
-    if not glob.has_slash or resolved == path:
-        return glob.matches(path)
-    if resolved is None:
-        return CLIMBS
-    as_sent = glob.matches(path)
-    return as_sent if as_sent is glob.matches(resolved) else TWO_PATHS
-
-
-def _within(operands: tuple[Scalar, ...]) -> Check:
-    folders = tuple(cast("str", resolve(str(operand))) for operand in operands)
-
-    def check(path: str) -> Outcome:
-        if len(path) > MAX_PATH_TEXT:
-            return TOO_LONG
-        resolved = resolve(path)
-        return CLIMBS if resolved is None else any(lies_in(resolved, folder) for folder in folders)
-
-    return _on_text(check)
-
-
-def _time_check(compare: Callable[[Any, Any], bool]) -> Callable[[tuple[Scalar, ...]], Check]:
-    def make(operands: tuple[Scalar, ...]) -> Check:
-        moment = read_moment(str(operands[0]))
-        if isinstance(moment, time):
-            return lambda now: compare(now.time(), moment)
-        return lambda now: compare(now, moment)
-
-    return make
-
-
-def _weekdays(operands: tuple[Scalar, ...]) -> Check:
-    wanted = frozenset(WEEKDAYS.index(str(operand)) for operand in operands)
-    return lambda now: now.weekday() in wanted
-
-
-_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
-_TIME_CHECKS: dict[str, Callable[[tuple[Scalar, ...]], Check]] = {
-    "after": _time_check(operator.ge),
-    "before": _time_check(operator.lt),
-    "weekdays": _weekdays,
-}
-_CHECKS: dict[str, Callable[[tuple[Scalar, ...]], Check]] = {
-    "equals": _equals,
-    "in": _in,
-    "startsWith": _starts_with,
-    "endsWith": _ends_with,
-    "contains": _contains,
-    "matches": _matches,
-    "within": _within,
-}

@@ -12,6 +12,7 @@ from meshguard.policy.explanation import explain_policies, summary_of
 from meshguard.policy.index import ActionIndex, Audience, AudienceIndex, CompiledRule, compile_rules
 from meshguard.policy.values import Problem
 from meshguard.policy.vocabulary import TIERS
+from meshguard.policy.work import OutOfWorkError, Work
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,7 @@ class PolicyEngine:
         return self._policies
 
     def decide(
-        self, agent: Agent | None, request: Request, *, now: datetime, explain: bool = False
+        self, agent: Agent | None, request: Request, *, now: datetime, explain: bool | Work = False
     ) -> Decision:
         """Decide one request.
 
@@ -101,7 +102,7 @@ class PolicyEngine:
             agent: Who asks; None for an agent nobody knows.
             request: What it asks for.
             now: The time of the decision, with its time zone.
-            explain: Whether to add the explanation.
+            explain: Whether to add the explanation; how much work that may be, when it is not the default.
 
         Returns:
             The decision (language page, "Combining"). It does not depend on the order of the policies.
@@ -123,7 +124,48 @@ class PolicyEngine:
             decision = refused or _UNKNOWN_AGENT
             return replace(decision, explanation=_story(decision, [])) if explain else decision
         decision = self._decide(agent, request, now)
-        return self._explained(decision, Situation(agent, request, now)) if explain else decision
+        if not explain:
+            return decision
+        return self._explained(
+            decision, Situation(agent, request, now), Work() if explain is True else explain
+        )
+
+    def could_allow(self, agent: Agent, request: Request, *, now: datetime) -> bool:
+        """Return whether what is denied could be allowed with another context or resource, or later.
+
+        Args:
+            agent: Who asks.
+            request: What was denied.
+            now: The time of the decision, with its time zone.
+
+        Returns:
+            True when a rule, or the default of every policy, could allow it, and no deny matches in any case.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> from meshguard.policy import Agent, Request, load_policy
+            >>> policy = load_policy({"name": "pay", "rules": [
+            ...     {"effect": "allow", "actions": ["pay"], "conditions": {"context.amount": {"lte": 9}}},
+            ...     {"effect": "deny", "actions": ["pay"], "conditions": {"tags": ["contractor"]}}]})
+            >>> engine, now = PolicyEngine([policy]), datetime.now(UTC)
+            >>> engine.could_allow(Agent("agent_1", "helper", "verified"), Request("pay"), now=now)
+            True
+            >>> contractor = Agent("agent_2", "helper", "verified", ["contractor"])
+            >>> engine.could_allow(contractor, Request("pay"), now=now)
+            False
+        """
+        if _refused(agent) is not None:
+            return False
+        audience, facts = self._audiences.of(agent), Facts(agent, request, now)
+        denies, allows = (
+            [rule.condition for rule in rules if rule.policy_rank in audience.policies]
+            for rules in self._actions.find(request.action)
+        )
+        if not all(condition and condition.can_be(facts, wanted=False) for condition in denies):
+            return False
+        return audience.allows_by_default or any(
+            condition is None or condition.can_be(facts, wanted=True) for condition in allows
+        )
 
     def _decide(self, agent: Agent, request: Request, now: datetime) -> Decision:
         audience = self._audiences.of(agent)
@@ -163,9 +205,12 @@ class PolicyEngine:
             >>> engine.smallest_change(situation).words
             'with tag `payments`'
         """
-        return self._change(situation, self._situation_allowed(situation))
+        try:
+            return self._change(situation, self._situation_allowed(situation), Work())
+        except OutOfWorkError:
+            return None
 
-    def _change(self, situation: Situation, allowed: bool) -> Change | None:
+    def _change(self, situation: Situation, allowed: bool, work: Work) -> Change | None:
         denies, allows = self._actions.find(situation.request.action)
         rules = (*denies, *allows) if allowed else (*allows, *denies)
         return smallest_change(
@@ -173,17 +218,25 @@ class PolicyEngine:
             [rule.rule.conditions for rule in rules if rule.rule.conditions],
             self._audiences_of(rules),
             lambda other: self._situation_allowed(other) is not allowed,
+            work,
         )
 
     def _situation_allowed(self, situation: Situation) -> bool:
         return self.decide(situation.agent, situation.request, now=situation.now).allowed
 
-    def _explained(self, decision: Decision, situation: Situation) -> Decision:
+    def _explained(self, decision: Decision, situation: Situation, work: Work) -> Decision:
         denies, allows = self._actions.find(situation.request.action)
         decided = (decision.policy, decision.rule)
-        policies = explain_policies(self._policies, (*denies, *allows), situation, decided)
-        change = self._change(situation, decision.allowed)
-        return replace(decision, explanation=_story(decision, policies, change))
+        policies: list[dict[str, Any]] = []
+        change, complete = None, False
+        try:
+            work.spend(values=situation.values())
+            facts = situation.facts()
+            policies, complete = explain_policies(self._policies, (*denies, *allows), facts, decided, work)
+            change = self._change(situation, decision.allowed, work) if complete else None
+        except OutOfWorkError:
+            complete = False
+        return replace(decision, explanation=_story(decision, policies, change, complete=complete))
 
     def _audiences_of(self, rules: Iterable[CompiledRule]) -> list[AppliesTo]:
         ranks = dict.fromkeys(rule.policy_rank for rule in rules)
@@ -192,13 +245,19 @@ class PolicyEngine:
 
 
 def _story(
-    decision: Decision, policies: list[dict[str, Any]], change: Change | None = None
+    decision: Decision,
+    policies: list[dict[str, Any]],
+    change: Change | None = None,
+    *,
+    complete: bool = True,
 ) -> dict[str, Any]:
     story: dict[str, Any] = {"summary": summary_of(allowed=decision.allowed, reason=decision.reason)}
     if decision.rule is not None:
         story["decidedBy"] = {"policy": decision.policy, "rule": decision.rule}
     if change is not None:
         story["change"] = f"would be {'denied' if decision.allowed else 'allowed'} {change.words}"
+    if not complete:
+        story["truncated"] = True
     return story | {"policies": policies}
 
 

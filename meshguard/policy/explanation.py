@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshguard.policy.faults import ascii_safe
 from meshguard.policy.index import unmet_keys
+from meshguard.policy.json_text import json_text
 from meshguard.policy.values import Outcome, Problem, shown
+from meshguard.policy.work import OutOfWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from meshguard.policy.change import Situation
+    from meshguard.policy.conditions import Facts
     from meshguard.policy.index import CompiledRule
     from meshguard.policy.model import AppliesTo, Policy
+    from meshguard.policy.work import Work
 
 Json: TypeAlias = dict[str, Any]
 
@@ -23,6 +25,9 @@ _UNMET = {
     "tags": "the agent has none of its `tags`",
     "agentIds": "the agent's id is not in its `agentIds`",
 }
+_POLICY_TEXT = 200  # characters of the frame around a policy; a rule
+_RULE_TEXT = 160
+_RULES_OF_A_TEST = 10  # rules that are sorted in the time of one test
 _MARKS = {"true": "✓", "false": "✗", "error": "⚠"}
 
 
@@ -38,27 +43,40 @@ def summary_of(*, allowed: bool, reason: str) -> str:
 
 def explain_policies(
     policies: Sequence[Policy],
-    found: Iterable[CompiledRule],
-    situation: Situation,
+    found: Sequence[CompiledRule],
+    facts: Facts,
     decided: tuple[str | None, str | None],
-) -> list[Json]:
-    """Return what each policy had to say: whether it applies, and its rules whose action matched."""
-    by_policy: dict[str, list[CompiledRule]] = {}
-    for rule in sorted(found, key=lambda rule: rule.rank):
-        by_policy.setdefault(rule.policy, []).append(rule)
-    return [_policy(policy, by_policy.get(policy.name, []), situation, decided) for policy in policies]
+    work: Work,
+) -> tuple[list[Json], bool]:
+    """Return what each policy had to say, and whether that is all.
+
+    A policy says whether it applies, and which of its rules have a matching action. What is beyond the limit
+    of work is omitted.
+    """
+    told: list[Json] = []
+    try:
+        work.spend(tests=len(found) // _RULES_OF_A_TEST)
+        by_policy: dict[str, list[CompiledRule]] = {}
+        for rule in sorted(found, key=lambda rule: rule.rank):
+            by_policy.setdefault(rule.policy, []).append(rule)
+        for policy in policies:
+            told.append(_policy(policy, facts, work))
+            for rule in by_policy.get(policy.name, []) if told[-1]["applies"] else ():
+                told[-1]["rules"].append(_rule(rule, facts, decided, work))
+    except OutOfWorkError:
+        return told, False
+    return told, True
 
 
-def _policy(
-    policy: Policy, rules: list[CompiledRule], situation: Situation, decided: tuple[str | None, str | None]
-) -> Json:
-    unmet = list(unmet_keys(policy.applies_to, situation.agent)) if policy.applies_to else []
+def _policy(policy: Policy, facts: Facts, work: Work) -> Json:
+    work.spend(text=_POLICY_TEXT + len(policy.name))
+    unmet = list(unmet_keys(policy.applies_to, facts.agent)) if policy.applies_to else []
     return {
         "policy": policy.name,
         "applies": not unmet,
         "because": "; ".join(_UNMET[key] for key in unmet) or _met(policy.applies_to),
         "defaultEffect": policy.default_effect,
-        "rules": [] if unmet else [_rule(rule, situation, decided) for rule in rules],
+        "rules": [],
     }
 
 
@@ -68,11 +86,12 @@ def _met(applies: AppliesTo | None) -> str:
     return f"the agent matches its {', '.join(f'`{key}`' for key in applies.to_json())}"
 
 
-def _rule(rule: CompiledRule, situation: Situation, decided: tuple[str | None, str | None]) -> Json:
+def _rule(rule: CompiledRule, facts: Facts, decided: tuple[str | None, str | None], work: Work) -> Json:
+    work.spend(text=_RULE_TEXT + len(rule.name))
     outcome: Outcome = True
     conditions: Json = {}
     if rule.condition is not None:
-        outcome, tree = rule.condition.describe(situation.facts())
+        outcome, tree = rule.condition.describe(facts, work)
         conditions = {"conditions": tree}
     matched = outcome is True or (not rule.allows and outcome is not False)
     return {
@@ -131,6 +150,8 @@ def _lines(explanation: Json) -> Iterator[str]:
     yield str(explanation.get("summary", ""))
     if change := explanation.get("change"):
         yield f"It {change}."
+    if explanation.get("truncated") is True:
+        yield "The explanation is cut short at its limit of work."
     for policy in explanation.get("policies", []):
         yield from _policy_lines(policy)
 
@@ -163,4 +184,4 @@ def _test_lines(test: Json, depth: int) -> Iterator[str]:
 
 
 def _compact(value: object) -> str:
-    return json.dumps(shown(value), ensure_ascii=False)
+    return json_text(shown(value), spaced=True)

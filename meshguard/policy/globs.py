@@ -67,11 +67,10 @@ class Glob:
         False
     """
 
-    __slots__ = ("_first", "_last", "_steps", "has_slash")
+    __slots__ = ("_first", "_last", "_steps")
 
     def __init__(self, pattern: str) -> None:
         parts = _WILDCARD.split(pattern)
-        self.has_slash = "/" in pattern
         self._first = parts[0]
         self._last = parts[-1] if len(parts) > 1 else None
         self._steps = tuple(zip((len(wildcard) > 1 for wildcard in parts[1::2]), parts[2::2], strict=True))

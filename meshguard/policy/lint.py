@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from meshguard.policy.request import Agent
 
 _ANY_TEXT = "\0"
+_LIKE_URL = re.compile(r"(?:[A-Za-z*][A-Za-z0-9+.*-]*:/*)?//|[A-Za-z][A-Za-z0-9+.-]*:/")
+_TOP = "app|cloud|com|corp|de|dev|edu|example|gov|info|internal|io|lan|local|localhost|net|onion|org|test|uk"
+_LIKE_HOST = re.compile(rf"\*\*?\.[A-Za-z0-9*.-]+\.\*|[A-Za-z0-9*.-]*\.(?:{_TOP})|localhost", re.IGNORECASE)
+_NAMES_URL = re.compile(
+    r"(?:^|[._-])(?:url|uri|host|hostname|domain|link|href|website|endpoint)s?$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +107,10 @@ class _Linter:
             yield from self._too_wide(rule)
         for path, subject, test in _tests(rule.rule.conditions, "/conditions"):
             yield from self._unknown_names(path, subject, test)
+            if _is_presence(test) and not rule.allows and self._allows_by_default(rule):
+                yield path, _may_be_omitted(subject)
             if test.name == "matches":
-                yield from _glob_warnings(rule, path, test)
+                yield from _glob_warnings(rule, path, subject, test)
 
     def _shadowed(self, rule: CompiledRule) -> Iterator[tuple[str, str]]:
         for deny in self._covering_denies(rule):
@@ -153,6 +162,13 @@ class _Linter:
         known = {"tags": self._tags, "agentId": self._ids if test.name in {"equals", "in"} else None}
         if subject in known:
             yield from self._nobody(path, "tag" if subject == "tags" else "id", names, known[subject])
+
+    def _allows_by_default(self, rule: CompiledRule) -> bool:
+        ours = self._audience(rule)
+        return any(
+            policy.default_effect == "allow" and _may_share(policy.applies_to, ours)
+            for policy in self._policies
+        )
 
     def _audience(self, rule: CompiledRule) -> AppliesTo | None:
         return self._policies[rule.policy_rank].applies_to
@@ -214,18 +230,32 @@ def _tests(conditions: Conditions | None, path: str) -> Iterator[tuple[str, str,
                 yield from _tests(member, f"{path}/{part.kind}/{index}")
 
 
+def _may_be_omitted(subject: str) -> str:
+    return (
+        f"{quoted(subject)} may be omitted or renamed, and a policy with `defaultEffect: allow` then allows: "
+        "deny what is not known to be right, with `not`"
+    )
+
+
+def _is_presence(test: Test) -> bool:
+    return test.name == "exists" and test.operand is True
+
+
 def _with_negated(test: Test) -> Iterator[Test]:
     yield test
     for inner in test.negated:
         yield from _with_negated(inner)
 
 
-def _glob_warnings(rule: CompiledRule, path: str, test: Test) -> Iterator[tuple[str, str]]:
+def _glob_warnings(rule: CompiledRule, path: str, subject: str, test: Test) -> Iterator[tuple[str, str]]:
     globs = [str(operand) for operand in test.alternatives]
     for glob in globs:
-        if "//" in glob:
-            advice = "for URLs use `startsWith`"
-            yield path, f"{quoted(glob)} is never true: both path and resolved path must match; {advice}"
+        if _LIKE_URL.match(glob):
+            advice = "use `host` and `scheme`, which read it as a URL"
+            yield path, f"{quoted(glob)} is an error on a URL, which is resolved as a path; {advice}"
+        elif "/" not in glob and (_LIKE_HOST.fullmatch(glob) or _NAMES_URL.search(subject)):
+            advice = "use `host`, as in `host: [example.com, '*.example.com']`"
+            yield path, f"{quoted(glob)} is an error on a URL, since `*` stops at `/`; {advice}"
         bare = glob.removeprefix("**/")
         if not rule.allows and bare != glob and bare not in globs and "*" not in bare:
             yield path, f"{quoted(glob)} does not match {quoted(bare)} itself: add it to the list"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 Effect: TypeAlias = Literal["allow", "deny"]
-Scalar: TypeAlias = "str | int | float | bool"
+Scalar: TypeAlias = "str | int | float | Decimal | bool"
 Json: TypeAlias = "dict[str, Any]"
 
 

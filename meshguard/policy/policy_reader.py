@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from meshguard.policy import vocabulary as words
-from meshguard.policy.faults import MAX_FAULTS, Fault, PolicyLoadError, did_you_mean, pointer_part, quoted
+from meshguard.policy.faults import Fault, PolicyLoadError, did_you_mean, quoted
 from meshguard.policy.model import (
     AppliesTo,
     Conditions,
@@ -14,18 +14,17 @@ from meshguard.policy.model import (
     Group,
     Policy,
     Rule,
-    Scalar,
     SubjectTests,
     Test,
 )
 from meshguard.policy.moments import Moment, in_order, read_moment
-from meshguard.policy.numerals import number_fault
-from meshguard.policy.paths import resolve
+from meshguard.policy.operands import few_wildcards, read_operand, read_tier
+from meshguard.policy.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from meshguard.policy.source import Entry, Node
+    from meshguard.policy.source import Node
 
 T = TypeVar("T")
 
@@ -41,125 +40,6 @@ def read_policy(node: Node) -> Policy:
     if faults or policy is None:
         raise PolicyLoadError(faults)
     return policy
-
-
-class Place:
-    """A value of the source, its path, and where faults about it go."""
-
-    def __init__(self, node: Node, path: str, faults: list[Fault]) -> None:
-        self.node = node
-        self.path = path
-        self._faults = faults
-
-    def fault(self, message: str, *, key: str | None = None, at: Entry | None = None) -> None:
-        """Note a fault here, or at a key of this object."""
-        where = at or self.node
-        path = self.path if key is None else f"{self.path}/{pointer_part(key)}"
-        if len(self._faults) < MAX_FAULTS:
-            self._faults.append(Fault(path, message, None, where.line, where.column))
-
-    def child(self, key: str | int, node: Node) -> Place:
-        """Return the place of a member."""
-        return Place(node, f"{self.path}/{pointer_part(str(key))}", self._faults)
-
-    def scalar(self) -> object:
-        """Return the scalar here; None, and a fault, for one that can't be taken as it stands."""
-        if self.node.fault:
-            self.fault(self.node.fault)
-        return self.node.value
-
-    def members(self, known: Iterable[str] | None, what: str) -> dict[str, Place] | None:
-        """Return the members of the object here by key; with faults for unknown and doubled keys."""
-        if self.node.entries is None:
-            self.wrong_type("an object")
-            return None
-        found: dict[str, Place] = {}
-        for entry in self.node.entries:
-            if words.SURROGATE.search(entry.key):
-                self.fault("a key with broken Unicode", at=entry)
-            elif entry.key in found:
-                self.fault(f"the key {quoted(entry.key)} is given twice", key=entry.key, at=entry)
-            elif known is not None and entry.key not in known:
-                hint = did_you_mean(entry.key, known)
-                self.fault(f"{quoted(entry.key)} is not a key of {what}: {hint}", key=entry.key, at=entry)
-            else:
-                found[entry.key] = self.child(entry.key, entry.node)
-        return found
-
-    def list_of(self, read: Callable[[Place], T | None], limit: int = words.MAX_LIST) -> tuple[T, ...] | None:
-        """Return the members of the list here, which must have one at least."""
-        items = self.node.items
-        if items is None:
-            self.wrong_type("a list")
-            return None
-        if not 1 <= len(items) <= limit:
-            self.fault("the list is empty" if not items else f"a list of more than {limit:,}")
-            return None
-        values = [read(self.child(index, item)) for index, item in enumerate(items)]
-        return tuple(value for value in values if value is not None)
-
-    def wrong_type(self, wanted: str) -> None:
-        """Note that something else is wanted here."""
-        if self.node.fault:
-            self.fault(self.node.fault)
-        else:
-            self.fault(f"{wanted} is wanted here, not {_kind(self.node)}{_quoting_hint(self.node, wanted)}")
-
-    def text(self, limit: int = words.MAX_TEXT, *, least: int = 0) -> str | None:
-        """Return the text here, when its length is within limits and its Unicode sound."""
-        value = self.node.value
-        if not isinstance(value, str):
-            self.wrong_type("a text")
-        elif not least <= len(value) <= limit:
-            self.fault("the text is empty" if not value else f"a text of more than {limit:,} characters")
-        elif words.SURROGATE.search(value):
-            self.fault("a text with broken Unicode")
-        else:
-            return value
-        return None
-
-    def line(self, limit: int = words.MAX_NAME, *, least: int = 1) -> str | None:
-        """Return the text here, when it has no control characters either."""
-        value = self.text(limit, least=least)
-        if value is not None and words.CONTROL.search(value):
-            self.fault("a text with control characters")
-            return None
-        return value
-
-    def word(self, known: tuple[str, ...], what: str) -> str | None:
-        """Return the text here, when it is one of the known words."""
-        value = self.node.value
-        if not isinstance(value, str):
-            self.wrong_type("a text")
-        elif value not in known:
-            self.fault(f"{quoted(value)} is not {what}: {did_you_mean(value, known)}")
-        else:
-            return value
-        return None
-
-    def boolean(self) -> bool | None:
-        """Return the boolean here."""
-        if isinstance(self.node.value, bool):
-            return self.node.value
-        self.wrong_type("`true` or `false`")
-        return None
-
-
-def _kind(node: Node) -> str:
-    if node.entries is not None:
-        return "an object"
-    if node.items is not None:
-        return "a list"
-    if node.value is None:
-        return "nothing (null)"
-    if isinstance(node.value, bool):
-        return f"the boolean {quoted(str(node.value).lower())}"
-    kind = "text" if isinstance(node.value, str) else "number"
-    return f"the {kind} {quoted(node.value)}"
-
-
-def _quoting_hint(node: Node, wanted: str) -> str:
-    return ": put it in quotes" if wanted == "a text" and node.value is not None else ""
 
 
 def _policy(place: Place) -> Policy | None:
@@ -230,14 +110,7 @@ def _rule(place: Place) -> Rule | None:
 
 def _action_pattern(place: Place) -> str | None:
     value = place.line(words.MAX_PATTERN)
-    return value if value is not None and _few_wildcards(place, value) else None
-
-
-def _few_wildcards(place: Place, pattern: str) -> bool:
-    if len(words.WILDCARDS.findall(pattern)) <= words.MAX_WILDCARDS:
-        return True
-    place.fault(f"a pattern with more than {words.MAX_WILDCARDS} runs of `*`")
-    return False
+    return value if value is not None and few_wildcards(place, value) else None
 
 
 def _applies_to(place: Place) -> AppliesTo | None:
@@ -245,7 +118,7 @@ def _applies_to(place: Place) -> AppliesTo | None:
     if members is None or _is_empty(place):
         return None
     return AppliesTo(
-        trust_tiers=_read(members, "trustTiers", lambda at: at.list_of(_tier)),
+        trust_tiers=_read(members, "trustTiers", lambda at: at.list_of(read_tier)),
         tags=_read(members, "tags", lambda at: at.list_of(Place.line)),
         agent_ids=_read(members, "agentIds", lambda at: at.list_of(Place.line)),
     )
@@ -256,11 +129,6 @@ def _is_empty(place: Place) -> bool:
         return False
     place.fault("the object is empty: leave the key out")
     return True
-
-
-def _tier(place: Place) -> str | None:
-    value = place.word(words.TIER_WORDS, "a trust tier")
-    return "unverified" if value == "untrusted" else value
 
 
 def _delegation(place: Place) -> Delegation | None:
@@ -331,7 +199,7 @@ def _tests(place: Place, subject: str, depth: int) -> tuple[Test, ...] | None:
         place.wrong_type("an object with `after`, `before` or `weekdays`")
         return None
     name = "equals" if place.node.items is None else "in"
-    operand = _operand(place, subject, name)
+    operand = read_operand(place, subject, name)
     return None if operand is None else (Test(name, operand),)
 
 
@@ -350,7 +218,7 @@ def _test(place: Place, subject: str, name: str, known: tuple[str, ...], depth: 
     if name not in known:
         place.fault(f"{quoted(name)} is not a test of {quoted(subject)}: {did_you_mean(name, known)}")
         return None
-    operand = _negated(place, subject, depth + 1) if name == "not" else _operand(place, subject, name)
+    operand = _negated(place, subject, depth + 1) if name == "not" else read_operand(place, subject, name)
     return None if operand is None else Test(name, operand)
 
 
@@ -370,99 +238,3 @@ def _check_window(place: Place, members: dict[str, Place]) -> None:
 def _moment_at(place: Place | None) -> Moment | None:
     text = place.node.value if place else None
     return read_moment(text) if isinstance(text, str) else None
-
-
-def _operand(place: Place, subject: str, name: str) -> Scalar | tuple[Scalar, ...] | None:
-    if name == "exists":
-        return place.boolean()
-    if name == "weekdays":
-        return place.list_of(lambda at: at.word(words.WEEKDAYS, "a weekday"), len(words.WEEKDAYS))
-    if name == "in":
-        return place.list_of(_member_reader(subject, name))
-    read = _member_reader(subject, name)
-    if name in {*words.STRING_TESTS, "matches", "within"} and place.node.items is not None:
-        return place.list_of(read)
-    return read(place)
-
-
-def _member_reader(subject: str, name: str) -> Callable[[Place], Scalar | None]:
-    if name in _READERS:
-        return _READERS[name]
-    if subject == "trustTier":
-        return _tier
-    if subject == "tags":
-        return Place.line
-    if subject in words.TEXT_SUBJECTS:
-        return _filled_text if name == "contains" else Place.text
-    if name in words.ORDER_TESTS:
-        return _ordered
-    return _filled_scalar if name == "contains" else _scalar
-
-
-def _filled_text(place: Place) -> str | None:
-    return place.text(least=1)
-
-
-def _glob(place: Place) -> str | None:
-    value = place.text(words.MAX_PATTERN, least=1)
-    return value if value is not None and _few_wildcards(place, value) else None
-
-
-def _folder(place: Place) -> str | None:
-    value = place.text(least=1)
-    if value is not None and resolve(value) is None:
-        place.fault(f"the folder {quoted(value)} climbs above its start")
-        return None
-    return value
-
-
-def _moment(place: Place) -> str | None:
-    value = place.node.value
-    if not isinstance(value, str):
-        place.wrong_type("a text such as `17:30`")
-    elif read_moment(value) is None:
-        place.fault(f"{quoted(value)} is no time: write `17:30` (UTC) or `2026-01-31T17:30:00Z`")
-    else:
-        return value
-    return None
-
-
-def _scalar(place: Place, *, least: int = 0) -> Scalar | None:
-    node = place.node
-    if isinstance(node.value, str):
-        return place.text(least=least)
-    if node.fault or node.value is None:
-        place.wrong_type("a text, a number or a boolean")
-        return None
-    if isinstance(node.value, bool):
-        return node.value
-    return _number(place, node.value)
-
-
-def _number(place: Place, value: float) -> int | float | None:
-    fault = number_fault(value)
-    if fault:
-        place.fault(fault)
-        return None
-    return value
-
-
-def _filled_scalar(place: Place) -> Scalar | None:
-    return _scalar(place, least=1)
-
-
-def _ordered(place: Place) -> Scalar | None:
-    if isinstance(place.node.value, bool):
-        place.wrong_type("a number or a text")
-        return None
-    return _scalar(place)
-
-
-_READERS: dict[str, Callable[[Place], Scalar | None]] = {
-    "startsWith": _filled_text,
-    "endsWith": _filled_text,
-    "matches": _glob,
-    "within": _folder,
-    "after": _moment,
-    "before": _moment,
-}

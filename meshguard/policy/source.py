@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeAlias
 
 from meshguard.policy.faults import Fault, PolicyLoadError
@@ -12,7 +13,7 @@ MAX_BYTES = 1_048_576
 MAX_VALUES = 10_000
 MAX_DEPTH = 40
 
-Scalar: TypeAlias = "str | int | float | bool | None"
+Scalar: TypeAlias = "str | int | float | Decimal | bool | None"
 Value: TypeAlias = "Scalar | list[Node] | list[Entry]"
 
 
@@ -87,7 +88,7 @@ def _from_value(value: object, budget: Budget, depth: int) -> Node:
         return Node(entries=tuple(_entry(key, item, budget, depth) for key, item in value.items()))
     if isinstance(value, list | tuple):
         return Node(items=tuple(_from_value(item, budget, depth + 1) for item in value))
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, str | int | float | Decimal):
         return Node(value)
     return Node(fault=f"a {type(value).__name__} is not a JSON value")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from meshguard.policy.faults import Fault, PolicyLoadError, did_you_mean, quoted
 from meshguard.policy.loader import read_text
 from meshguard.policy.moments import read_moment
-from meshguard.policy.policy_reader import Place
+from meshguard.policy.place import Place
 from meshguard.policy.request import Agent, InvalidRequest, Request
 from meshguard.policy.vocabulary import EFFECTS, TIER_WORDS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Any, TypeAlias
 
 MAX_CONTEXT_DEPTH = 32
@@ -13,10 +14,11 @@ MAX_CONTEXT_TEXT = 1_048_576
 MAX_SHOWN_TEXT = 200
 MAX_SHOWN_ITEMS = 20
 MAX_SHOWN_DEPTH = 3
+MAX_SHOWN = 4_000
 _MAX_SHOWN_BITS = 3_000
 _PLAIN_SIZE = 100
 _PLAIN_TEXT = 1_000
-_PLAIN_KINDS = frozenset({int, float, bool, type(None)})
+_PLAIN_KINDS = frozenset({int, float, Decimal, bool, type(None)})
 
 Comparable: TypeAlias = "str | int | Decimal | bool"
 
@@ -128,6 +130,24 @@ def size_problem(value: object) -> Problem | None:
     return Problem("it is too deep")
 
 
+def count_values(value: object, limit: int) -> int:
+    """Return how many values are in a value, with itself; no more than a limit is looked at.
+
+    Example:
+        >>> count_values({"a": [1, 2]}, 100), count_values([0] * 1_000_000, 100)
+        (4, 100)
+    """
+    waiting, count = [value], 1
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping | list | tuple):
+            count += len(item)
+            if count >= limit:
+                return limit
+            waiting.extend(item.values() if isinstance(item, Mapping) else item)
+    return count
+
+
 def walk(value: object) -> Iterator[object]:
     """Yield a value and all that is in it.
 
@@ -177,40 +197,60 @@ def readings(value: object, path: Sequence[str]) -> Iterator[object]:
                 yield from readings(value[key], path[length:])
 
 
-def shown(value: object, depth: int = 0) -> Any:
+def shown(value: object, *, exact: bool = False) -> Any:
     """Return a value as JSON that is bounded in size, for an explanation.
+
+    A decimal becomes text, since the standard library writes no decimals; with ``exact`` it stays one.
 
     Example:
         >>> shown({"note": "x" * 300, "big": float("inf")})["big"]
         'inf'
     """
-    kind = kind_of(value)
-    if kind == "text":
-        return _shown_text(str(value))
-    if kind in {"object", "list"} and depth >= MAX_SHOWN_DEPTH:
-        return "…"
-    if isinstance(value, Mapping):
-        return _shown_object(value, depth)
-    if isinstance(value, list | tuple):
-        items = [shown(item, depth + 1) for item in value[:MAX_SHOWN_ITEMS]]
-        return items + ["…"] * (len(value) > MAX_SHOWN_ITEMS)
-    return value if value is None or isinstance(value, bool) else _shown_number(value)
+    return _Shower(exact=exact).show(value, 0)
 
 
-def _shown_object(value: Mapping[str, object], depth: int) -> dict[str, Any]:
-    pairs = zip(range(MAX_SHOWN_ITEMS), value.items(), strict=False)
-    found = {_shown_text(str(key)): shown(item, depth + 1) for _, (key, item) in pairs}
-    return found | ({"…": "…"} if len(value) > MAX_SHOWN_ITEMS else {})
+class _Shower:
+    """Shows one value, and no more of it than there is room for."""
 
+    __slots__ = ("_exact", "_room")
 
-def _shown_number(value: object) -> Any:
-    if isinstance(value, int):
-        return value if value.bit_length() <= _MAX_SHOWN_BITS else "a very large number"
-    if isinstance(value, float):
-        return value if exact(value) is not NOT_FINITE else repr(value)
-    return _shown_text(str(value) if isinstance(value, Decimal) else type(value).__name__)
+    def __init__(self, *, exact: bool) -> None:
+        self._exact = exact
+        self._room = MAX_SHOWN
 
+    def show(self, value: object, depth: int) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        kind = kind_of(value)
+        if kind == "text":
+            return self._text(str(value))
+        if kind in {"object", "list"} and (depth >= MAX_SHOWN_DEPTH or self._room <= 0):
+            return "…"
+        if isinstance(value, Mapping):
+            return self._object(value, depth)
+        if isinstance(value, list | tuple):
+            items = [self.show(item, depth + 1) for item in value[:MAX_SHOWN_ITEMS]]
+            return items + ["…"] * (len(value) > MAX_SHOWN_ITEMS)
+        return self._number(value)
 
-def _shown_text(text: str) -> str:
-    text = text if len(text) <= MAX_SHOWN_TEXT else text[:MAX_SHOWN_TEXT] + "…"
-    return text.encode("utf-8", "backslashreplace").decode() if not text.isprintable() else text
+    def _object(self, value: Mapping[str, object], depth: int) -> dict[str, Any]:
+        pairs = zip(range(MAX_SHOWN_ITEMS), value.items(), strict=False)
+        found = {self._text(str(key)): self.show(item, depth + 1) for _, (key, item) in pairs}
+        return found | ({"…": "…"} if len(value) > MAX_SHOWN_ITEMS else {})
+
+    def _number(self, value: object) -> Any:
+        if isinstance(value, int):
+            self._room -= value.bit_length() // 3
+            return value if value.bit_length() <= _MAX_SHOWN_BITS else "a very large number"
+        if isinstance(value, float):
+            return value if isfinite(value) else repr(value)
+        if isinstance(value, Decimal):
+            is_short = len(value.as_tuple().digits) <= MAX_SHOWN_TEXT
+            return value if self._exact and value.is_finite() and is_short else self._text(str(value))
+        return type(value).__name__
+
+    def _text(self, text: str) -> str:
+        longest = min(MAX_SHOWN_TEXT, max(self._room, 1))
+        self._room -= len(text)
+        text = text if len(text) <= longest else text[:longest] + "…"
+        return text.encode("utf-8", "backslashreplace").decode() if not text.isprintable() else text

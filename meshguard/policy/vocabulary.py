@@ -15,14 +15,16 @@ APPLIES_TO_KEYS = ("trustTiers", "tags", "agentIds")
 DELEGATION_KEYS = ("maxDepth", "permissionCeiling")
 
 TEXT_SUBJECTS = ("resource", "action", "agentId", "agentName")
+CLEAN_SUBJECTS = ("resource", "action")  # texts without control characters
 PLAIN_SUBJECTS = (*TEXT_SUBJECTS, "tags", "trustTier", "time")
 GROUPS = ("any", "all")
 PATH_ROOTS = ("context", "metadata")
 SUBJECT_WORDS = (*PLAIN_SUBJECTS, *GROUPS, "context.…", "metadata.…")
 
 STRING_TESTS = ("startsWith", "endsWith", "contains")
+PATTERN_TESTS = ("matches", "within", "host", "scheme")
 ORDER_TESTS = ("gt", "gte", "lt", "lte")
-VALUE_TESTS = ("equals", "in", *STRING_TESTS, "matches", *ORDER_TESTS, "exists", "within", "not")
+VALUE_TESTS = ("equals", "in", *STRING_TESTS, *PATTERN_TESTS, *ORDER_TESTS, "exists", "not")
 TIER_TESTS = ("equals", "in", "exists", "not")
 TAG_TESTS = ("equals", "in", "contains", "exists", "not")
 TIME_TESTS = ("after", "before", "weekdays", "not")

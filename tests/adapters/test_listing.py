@@ -61,6 +61,7 @@ def visible(guard: Guard, *tools: str) -> list[bool]:
         {"all": [MINE, SMALL]},
         {"tags": {"not": {"in": ["others"]}}},
         {"time": {"after": "2999-01-01T00:00:00Z"}},
+        {"resource": {"startsWith": "/"}},
     ],
 )
 def test_a_tool_that_some_arguments_or_times_allow_is_listed(
@@ -77,7 +78,6 @@ def test_a_tool_that_some_arguments_or_times_allow_is_listed(
         {"any": [OTHERS, {"trustTier": "privileged"}]},
         {"all": [OTHERS, SMALL]},
         {"tags": {"not": {"in": ["mine"]}}},
-        {"resource": {"startsWith": "/"}},
     ],
 )
 def test_a_tool_that_only_other_agents_may_use_is_not_listed(

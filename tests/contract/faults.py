@@ -145,6 +145,11 @@ async def trace_not_repeated(exchange: Exchange, ask: Ask) -> None:
     await ask(exchange)
 
 
+async def request_id_not_repeated(exchange: Exchange, ask: Ask) -> None:
+    await ask(exchange)
+    exchange.without(b"x-request-id")
+
+
 async def bad_trace_taken(exchange: Exchange, ask: Ask) -> None:
     named = b"x-meshguard-trace-id"
     exchange.request_headers = [

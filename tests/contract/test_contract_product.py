@@ -29,6 +29,8 @@ FAULTS: dict[str, Any] = {
     "a new token ends the earlier one at once": faults.cached_decisions(),
     "a trace id is repeated in header body and audit entry": faults.trace_not_repeated,
     "a bad trace id is refused": faults.bad_trace_taken,
+    "a request id is repeated on decisions": faults.request_id_not_repeated,
+    "a request id is repeated on errors too": faults.request_id_not_repeated,
     "a denied action is answered with 403 and the reason": faults.denial_answered_with_bare_200,
     "each decision has its entry before the answer is sent": faults.entries_missing,
     "pages do not shift while entries arrive": faults.repeated_entry(),

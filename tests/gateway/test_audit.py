@@ -14,7 +14,7 @@ import pytest
 from meshguard.audit_verify import entry_hash
 from meshguard.gateway.audit import Chain, entry_of, new_row
 from tests.gateway.conftest import Lab, check
-from tests.support import Clock
+from tests.support import Clock, until
 
 
 @pytest.fixture
@@ -218,6 +218,7 @@ def test_retention_removes_old_entries_and_the_rest_verifies(
     check(lab.agent(), "read:new")
     again = open_lab(clock=clock, audit_retention_days=30)
     check(again.agent(), "read:newest")
+    assert until(lambda: len(again.entries(action="read:*")) == 2)
     assert [entry["action"] for entry in again.entries(action="read:*")] == ["read:newest", "read:new"]
     found = verify(again)
     assert found["valid"] is True

@@ -14,10 +14,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from meshguard import audit_verify
+from meshguard.cli import audit as audit_commands
 from meshguard.cli.commands import app
+from meshguard.gateway.audit_proof import Cut
+from meshguard.gateway.audit_retention import remove
+from meshguard.gateway.audit_seals import Seals
+from meshguard.gateway.store import audit_entries, open_database
 from tests.gateway.conftest import Lab, check
 from tests.gateway.test_serve import COMMAND, environment
 from tests.servers import PostgreSQL
@@ -266,6 +272,36 @@ def test_an_anchor_finds_a_cut_of_entries_and_heads_together(lab: Lab, run: Run,
     assert run("export", tmp_path / "audit.jsonl").exit_code == 0
     assert run("verify", tmp_path / "audit.jsonl").exit_code == 0
     assert run("verify", tmp_path / "audit.jsonl", "--anchor", anchors).exit_code == 1
+
+
+def test_retention_during_an_export_is_no_removal(
+    lab: Lab, run: Run, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries that leave between the heads and the export are not missing: the command begins again."""
+    exported = audit_commands._exported
+    left = iter([3, None, 5])
+
+    def remove_first(client: Any, filters: dict[str, Any]) -> Any:
+        count = next(left, None)
+        if count:
+            engine = open_database(f"sqlite:///{tmp_path}/gateway.db")
+            with engine.connect().execution_options(writes=True) as connection, connection.begin():
+                here = audit_entries.c.sequence == count
+                row = connection.execute(select(audit_entries).where(here)).mappings().one()
+                cut = Cut(row["stream"], count, row["hash"])
+                assert remove(connection, cut, 1_795_340_000_000, Seals(lab.settings)) is None
+            engine.dispose()
+        return exported(client, filters)
+
+    monkeypatch.setattr(audit_commands, "_exported", remove_first)
+    anchor, file = tmp_path / "anchors.jsonl", tmp_path / "audit.jsonl"
+    assert run("verify", "--anchor", anchor).exit_code == 0
+    assert anchor.exists()
+    assert run("export", file).exit_code == 0
+    assert next(left, "none left") == "none left"
+    assert run("verify", file).exit_code == 0
+    numbers = [json.loads(line)["sequence"] for line in file.read_text().splitlines()]
+    assert numbers == list(range(6, len(asked) + 3))
 
 
 @pytest.mark.usefixtures("asked")

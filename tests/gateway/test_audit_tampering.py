@@ -158,6 +158,7 @@ def test_a_chain_that_is_removed_with_its_head_leaves_a_gap(
         stream = intruder.rows("SELECT stream FROM audit_heads WHERE number = 2")[0]["stream"]
         for table in ("audit_entries", "audit_heads"):
             intruder.run(f"DELETE FROM {table} WHERE stream = '{stream}'")
+        intruder.run("DELETE FROM gateway_state WHERE name LIKE 'milestone%'")
     found = verify(lab)
     assert found["valid"] is False
     assert found["firstBroken"] == {
@@ -238,7 +239,7 @@ def test_retention_never_covers_up_a_removal(
     lab = open_lab(clock=clock, audit_retention_days=30)
     found = verify(lab)
     assert found["firstBroken"]["sequence"] == 4
-    assert found["heads"][0]["pruned"]["count"] == 3
+    assert "pruned" not in found["heads"][0]
     assert "read:5" in [entry["action"] for entry in lab.entries()]
 
 

@@ -60,9 +60,11 @@ def test_evaluate_answers_200_for_allow_and_deny_alike(lab: Lab) -> None:
     assert "explanation" not in allowed.json()
 
 
-def test_an_explanation_comes_when_asked_for(lab: Lab) -> None:
+def test_an_explanation_comes_when_asked_for(open_lab: Callable[..., Lab]) -> None:
     body = {"action": "read:x", "explain": True}
-    explanation = lab.agent().post("/api/v1/pdp/evaluate", json=body).json()["explanation"]
+    explanation = (
+        open_lab(explain_to_agents=True).agent().post("/api/v1/pdp/evaluate", json=body).json()["explanation"]
+    )
     assert explanation["policies"][0]["policy"] == "readers"
 
 

@@ -12,6 +12,8 @@ import httpx
 import jwt
 import pytest
 
+from meshguard.gateway import gateway as gateway_module
+from meshguard.gateway.exchanges import Exchanges
 from tests.gateway.conftest import Lab
 from tests.support import Clock, until
 
@@ -189,15 +191,26 @@ def test_doubt_about_revocations_cuts_after_the_snapshots_age(
     assert "could not tell" in cut_entries(lab)[0]["reason"]
 
 
-def test_ended_exchanges_are_watched_no_more(front: Callable[..., Lab]) -> None:
+def test_ended_exchanges_are_watched_no_more(
+    front: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[Exchanges] = []
+
+    class Seen(Exchanges):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            watched.append(self)
+
+    monkeypatch.setattr(gateway_module, "Exchanges", Seen)
     lab = front()
     agent = lab.create()
     client = lab.client(agent["token"])
     assert [client.get("/proxy/quick").text for _ in range(3)] == ["ok"] * 3
-    lab.admin.delete(f"/admin/agents/{agent['id']}")
-    marker = lab.create()
-    with closing(begin(lab, marker["token"], "stream")) as connection:
+    assert until(lambda: not watched[0]._live)
+    with closing(begin(lab, agent["token"], "stream")) as connection:
         assert b"200 OK" in connection.recv(100)
-        lab.admin.delete(f"/admin/agents/{marker['id']}")
+        assert len(watched[0]._live) == 1
+        lab.admin.delete(f"/admin/agents/{agent['id']}")
         rest_of(connection)
-    assert until(lambda: [entry["agentId"] for entry in cut_entries(lab)] == [marker["id"]])
+    assert until(lambda: len(cut_entries(lab)) == 1)
+    assert not watched[0]._live

@@ -201,7 +201,12 @@ def two_days(open_lab: Callable[..., Lab], postgres: PostgreSQL, clock: Clock) -
 
 def start_again(open_lab: Callable[..., Lab], database: str, clock: Clock) -> Lab:
     return open_lab(
-        clock=clock, database_url=database, audit_partition="day", audit_retention_days=2, policies_dir=None
+        clock=clock,
+        database_url=database,
+        audit_partition="day",
+        audit_retention_days=2,
+        policies_dir=None,
+        metrics_enabled=True,
     )
 
 
@@ -254,6 +259,8 @@ def test_a_partition_from_which_an_entry_was_removed_stays(
     postgres.execute("DELETE FROM audit_entries WHERE sequence = 2", database.rpartition("/")[2])
     clock.seconds += 2 * 86_400
     again = start_again(open_lab, database, clock)
-    assert until(lambda: "audit_entries_2026_11_22 is not dropped" in caplog.text)
+    assert until(lambda: "old audit entries are kept, since the log is broken" in caplog.text)
+    assert "the log is broken: gw-" in again.admin.get("/health").json()["checks"]["audit"]
+    assert "meshguard_audit_broken 1.0" in again.admin.get("/metrics").text
     assert actions(again) == ["read:2", "read:1"]
     assert again.admin.get("/admin/audit/verify").json()["firstBroken"]["sequence"] == 2

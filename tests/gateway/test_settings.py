@@ -156,6 +156,7 @@ def test_every_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPa
         "AUDIT_CONTEXT_KEYS": "amount, order.id",
         "RATE_LIMIT_RPM": "0",
         "RATE_LIMIT_STORAGE": "memory://x",
+        "EXPLAIN_TO_AGENTS": "true",
         "CORS_ORIGIN": "https://x",
         "METRICS_ENABLED": "true",
         "LOG_LEVEL": "DEBUG",

@@ -11,19 +11,22 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from meshguard.policy import Agent, PolicyEngine, Request, Test, load_policy
-from meshguard.policy.conditions import Facts, compile_test, value_word
+from meshguard.policy.conditions import Facts, compile_test
 from meshguard.policy.globs import ActionPattern, Glob
+from meshguard.policy.logic import value_word
 from meshguard.policy.model import Scalar
 from meshguard.policy.values import Outcome
 from tests.policy import oracle
 from tests.policy.strategies import (
     FOLDERS,
     GLOBS,
+    HOSTS,
     NOW,
     NOWS,
     PATHS,
     POLICY_SETS,
     SCALARS,
+    SCHEMES,
     VALUES,
     a_request,
     an_agent,
@@ -69,6 +72,8 @@ OPERANDS: dict[str, Sequence[Scalar]] = {
     "endsWith": BEGINNINGS,
     "matches": GLOBS,
     "within": FOLDERS,
+    "host": HOSTS,
+    "scheme": SCHEMES,
 }
 
 

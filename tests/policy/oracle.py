@@ -5,13 +5,17 @@ It reads the wire form of policies, and takes nothing from the package but ``Age
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal, TypeAlias
+
+import idna
 
 from meshguard.policy import Agent, Request
 
@@ -270,13 +274,133 @@ def as_text(path: str, parts: list[str]) -> str:
 def matches(path: str, pattern: str) -> Value:
     if len(path) > 8192:
         return ERROR
-    if "/" not in pattern:
-        return glob_matches(pattern, path)
-    parts = resolved(path)
-    if parts is None:
+    pattern_parts = resolved(pattern)
+    assert pattern_parts is not None
+    pattern = as_text(pattern, pattern_parts)
+    as_sent = glob_matches(pattern, path)
+    if "/" not in pattern and set(pattern) <= {"*"} and len(pattern) > 1:
+        return True
+    if "/" in pattern or "**" in pattern:
+        parts = resolved(path)
+        if parts is None:
+            return ERROR
+        if as_sent != glob_matches(pattern, as_text(path, parts)):
+            return ERROR
+    if as_sent or "/" in pattern or "/" not in path:
+        return as_sent
+    return ERROR if may_mean(pattern, path) else False
+
+
+def may_mean(pattern: str, path: str) -> bool:
+    """Whether a pattern without a slash says something about a value with one."""
+    if wildcard_regex(pattern, {r"\*+": ".*"}).fullmatch(path):
+        return True
+    if "*" in re.split(r"[^*]|\*\*+", pattern) and any(
+        part and glob_matches(pattern, part) for part in path.split("/")
+    ):
+        return True
+    if "://" not in path:
+        return False
+    found = url_of(path)
+    return found is None or glob_matches(pattern.lower(), found[1])
+
+
+def url_of(text: str) -> tuple[str | None, str] | None:  # noqa: PLR0911
+    """The scheme and the host, when every parser finds the same; from what the standard library reads."""
+    if len(text) > 8192 or any(char <= " " or char == "\\" or char.isspace() for char in text):
+        return None
+    if re.search("[\x7f-\x9f]", text):
+        return None
+    scheme, slashes, rest = text.partition("://")
+    if not slashes:
+        if re.match("(?i)(https?|ftp|file|wss?):", text):
+            return None
+        scheme, rest = "", text
+        if re.search("[/?#@]", text):
+            return None
+    elif not re.fullmatch("[a-zA-Z][a-zA-Z0-9+.-]*", scheme):
+        return None
+    up_to_slash = rest.split("/")[0]
+    authority = re.split("[?#]", up_to_slash)[0]
+    if "@" in up_to_slash[len(authority) :] or authority.count("@") > 1:
+        return None
+    user, _, place = authority.rpartition("@")
+    if not re.fullmatch(r"([\w.~!$&'()*+,;=:-]|%[0-9a-fA-F]{2})*", user, re.ASCII):
+        return None
+    host = host_of(place)
+    if scheme and place.count(":") > 1 and "[" not in place:
+        return None
+    return None if host is None else (scheme.lower() or None, host)
+
+
+def host_of(place: str) -> str | None:
+    bracketed = re.fullmatch(r"\[([^\]%]*)(%[^\]]+)?\](:[0-9]{0,5})?", place)
+    if bracketed:
+        return None if too_far(bracketed[3]) else ipv6_of(bracketed[1])
+    if place.count(":") > 1:
+        front, _, last = place.rpartition(":")
+        return None if last.isdecimal() and ipv6_of(front) else ipv6_of(re.sub("%.+", "", place))
+    found = re.fullmatch(r"([^:\[\]]+)(:[0-9]{0,5})?", place)
+    return None if found is None or too_far(found[2]) else name_of(found[1])
+
+
+def too_far(port: str | None) -> bool:
+    return port is not None and int(port[1:] or 0) > 65_535
+
+
+def ipv6_of(text: str) -> str | None:
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, text)
+    except (OSError, ValueError):
+        return None
+    if packed[:12] == bytes(10) + b"\xff\xff":
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return str(ipaddress.ip_address(packed))
+
+
+def name_of(text: str) -> str | None:
+    try:
+        name = idna.uts46_remap(text, False, False) if not text.isascii() else text.lower()
+        name = name.removesuffix(".")
+        if re.search("[\u00df\u03c2\u200c\u200d]", name):
+            return None
+        labels = [one_label(label) for label in name.split(".")]
+    except UnicodeError:
+        return None
+    if re.fullmatch("[0-9]+|0x[0-9a-f]*", labels[-1] or ""):
+        try:
+            fits = all(re.fullmatch("0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*", label or "") for label in labels)
+            return socket.inet_ntop(socket.AF_INET, socket.inet_aton(name)) if fits else None
+        except OSError:
+            return None
+    name = ".".join(label or "" for label in labels)
+    return None if None in labels or len(name) > 253 else name
+
+
+def one_label(label: str) -> str | None:
+    if not label.isascii() or label.startswith("xn--"):
+        new = idna.alabel(label).decode()
+        if not label.isascii() and label.encode("idna").decode() != new:
+            return None
+        label = new
+    fits = re.fullmatch("[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", label)
+    return label if fits else None
+
+
+def host(value: str, pattern: str) -> Value:
+    found = url_of(value)
+    if found is None:
         return ERROR
-    as_sent, as_resolved = glob_matches(pattern, path), glob_matches(pattern, as_text(path, parts))
-    return as_sent if as_sent == as_resolved else ERROR
+    if pattern.startswith("*."):
+        below = name_of(pattern[2:])
+        assert below is not None
+        return found[1].endswith("." + below)
+    return found[1] == host_of(pattern if pattern.count(":") < 2 or "[" in pattern else f"[{pattern}]")
+
+
+def scheme(value: str, operand: str) -> Value:
+    found = url_of(value)
+    return ERROR if found is None or found[0] is None else found[0] == operand.lower()
 
 
 def within(path: str, folder: str) -> Value:
@@ -315,6 +439,8 @@ TESTS: dict[str, Check] = {
     "contains": contains,
     "matches": on_text(matches),
     "within": on_text(within),
+    "host": on_text(host),
+    "scheme": on_text(scheme),
     "gt": order(lambda a, b: a > b),
     "gte": order(lambda a, b: a >= b),
     "lt": order(lambda a, b: a < b),

@@ -61,7 +61,92 @@ PATHS = [
     "/srv/..hidden/x",
     "/var/log/..",
 ]
+URLS = [
+    "http://abc.onion/market",
+    "abc.onion/market",
+    "http://api.example.com/a b",
+    "http://api.example.com/a\\b",
+    "http://[::1]x80/",
+    "HTTPS://User:pw@API.example.com.:8443/v1?q=a@b",
+    "https://api.example.com.evil.test/",
+    "example.com:80",
+    "api.example.com",
+    "localhost",
+    "//api.example.com/x",
+    "http:/api.example.com/x",
+    "http:api.example.com",
+    "http:///api.example.com/",
+    "https:443",
+    "http://a@api.example.com@evil.test/",
+    "http://evil.test#@api.example.com/",
+    "http://evil.test?@api.example.com/",
+    "http://evil.test/?@api.example.com/",
+    "http://evil.test\\@api.example.com/",
+    "http://evil.test\t.example.com/",
+    "http://evil.test /",
+    "http://evil%2etest/",
+    "http://127.0.0.1:80/",
+    "http://2130706433/",
+    "http://0x7f.1/",
+    "http://0177.0.0.1/",
+    "http://0128.0.0.1/",
+    "http://127.1",
+    "http://256.1/",
+    "http://1.2.3.4.5/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::1%25eth0]:80/",
+    "http://[::1]evil.test/",
+    "http://[::1",
+    "::1",
+    "::1:80",
+    "http://\uff11\uff12\uff17.0.0.1/",
+    "http://B\u00fccher.example/",
+    "http://xn--bcher-kva.example/",
+    "http://xn--a/",
+    "http://fa\u00df.example/",
+    "http://i\u2764.ws/",
+    "http://evil\u3002test/",
+    "http://\u2100.example/",
+    "http://a..example.com/",
+    "http://-a.example.com/",
+    "http://_dmarc.example.com/",
+    "http://api.example.com:99999/",
+    "http://api.example.com:/",
+    "ftp://api.example.com",
+    "mailto:a@api.example.com",
+    "javascript:alert(1)",
+    "file:///etc/passwd",
+]
+HOSTS = [
+    "api.example.com",
+    "*.example.com",
+    "*.EXAMPLE.com.",
+    "*.onion",
+    "evil.test",
+    "127.0.0.1",
+    "0x7f000001",
+    "::1",
+    "[::1]",
+    "::ffff:127.0.0.1",
+    "b\u00fccher.example",
+    "*.xn--bcher-kva.example",
+    "localhost",
+    "abc.onion",
+]
+SCHEMES = ["https", "HTTP", "ftp", "mailto", "file", "api.example.com"]
 GLOBS = [
+    "*.onion",
+    "*.darkweb.*",
+    "api.example.com",
+    "*.EXAMPLE.com",
+    "./var/**",
+    "/var//log/./*",
+    "var/x/../log",
+    "./*.env",
+    "https://**",
+    "x/**s",
+    "*x**",
+    "**/x*",
     "/etc/**",
     "/var/**",
     "**/.env",
@@ -88,12 +173,30 @@ GLOBS = [
     "*s*/**b**",
 ]
 FOLDERS = ["/etc", "/var/log", "/var/./log/", "var", ".", "/", "srv/a", "/var//", "a/.."]
-NUMBERS = [0, 1, -1, 100, 100.0, 0.1, 0.3, 10**17 + 1, float(10**17), 1e300, 10**400, -0.0, 2**53, 2**53 + 1]
+BEYOND_FLOATS = ["9007199254740992.9", "100.000000000000001", "1e400", "1e-400", "0.1000000000000000000001"]
+NUMBERS: list[Any] = [
+    *map(Decimal, BEYOND_FLOATS),
+    0,
+    1,
+    -1,
+    100,
+    100.0,
+    0.1,
+    0.3,
+    10**17 + 1,
+    float(10**17),
+    1e300,
+    10**400,
+    -0.0,
+    2**53,
+    2**53 + 1,
+]
 TEXTS = ["", "a", "prod", "Prod", "prod-eu", "100", "é", "e\u0301", "\u202eprod", "true", "a\nb"]
 SCALARS: list[Scalar] = [*TEXTS, *NUMBERS, True, False]
 VALUES: list[Any] = [
     *SCALARS,
     *PATHS,
+    *URLS,
     None,
     [],
     ["a", "prod"],
@@ -156,6 +259,8 @@ TEXT_TESTS: dict[str, st.SearchStrategy[Any]] = {
     "lte": st.sampled_from([*TEXTS, *PATHS]),
     "exists": st.booleans(),
     "within": one_or_some(FOLDERS),
+    "host": one_or_some(HOSTS),
+    "scheme": one_or_some(SCHEMES),
 }
 VALUE_TESTS: dict[str, st.SearchStrategy[Any]] = TEXT_TESTS | {
     "equals": st.sampled_from(SCALARS),
@@ -270,6 +375,9 @@ MIXED_SETS = st.sampled_from([1, 1, 2, 2, 3, 0]).flatmap(
 POLICY_SETS = FOCUSED_SETS | MIXED_SETS
 
 
+VALID_URLS = [url for url in URLS if "\t" not in url]
+
+
 def an_agent(random: Random) -> Agent | None:
     """An agent; one in ten is unknown, revoked or of an unknown tier."""
     if random.random() < 0.03:
@@ -285,7 +393,7 @@ def an_agent(random: Random) -> Agent | None:
 
 
 def a_request(random: Random) -> Request:
-    resource = random.choice(PATHS) if random.random() < 0.8 else None
+    resource = random.choice(random.choice([PATHS, PATHS, VALID_URLS])) if random.random() < 0.8 else None
     return Request(random.choice(ACTIONS), resource, _a_context(random))
 
 

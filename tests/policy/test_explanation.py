@@ -4,11 +4,14 @@ import json
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshguard.policy import Agent, PolicyEngine, Request, load_policy, render_explanation
 from meshguard.policy.change import Situation
+from meshguard.policy.values import shown
+from meshguard.policy.work import MAX_TESTS, OutOfWorkError, Work
 from tests.policy.comparison import within_time
 from tests.policy.strategies import NOW, POLICY_SETS, a_request, an_agent
 
@@ -47,6 +50,23 @@ def explain(
 
 def rule(effect: str, conditions: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": "p", "rules": [{"effect": effect, "actions": ["*"], "conditions": conditions}], **more}
+
+
+@pytest.mark.parametrize(
+    ("tests", "resource", "words"),
+    [
+        ({"host": "*.example.com"}, "https://evil.test/", '"https://x.example.com/"'),
+        ({"host": ["::1"]}, "http://evil.test/", '"http://[::1]/"'),
+        ({"scheme": "https"}, "http://a.example/", '"https://a.example/"'),
+        ({"matches": "./src/*"}, "lib/a", '"./src/x"'),
+    ],
+)
+def test_the_change_of_a_url_keeps_the_rest(tests: dict[str, Any], resource: str, words: str) -> None:
+    told = explain(rule("allow", {"resource": tests}), resource=resource)
+    if "matches" in tests:
+        assert "change" in told
+    else:
+        assert words in told["change"]
 
 
 def test_an_explanation_is_made_only_when_asked_for() -> None:
@@ -227,3 +247,33 @@ Decision: DENY because rule `rule 1` of policy `p` denies it (it could not be ev
       ⚠ context.amount lte 100 (saw "9"; a text against a number)
       ✗ tags in ["payments"] (saw ["support"])
   · no rule decides: deny"""  # noqa: E501
+
+
+BUDGETS = {"tests": Work(tests=9), "values": Work(values=60), "text": Work(text=900)}
+
+
+@pytest.mark.parametrize("limit", BUDGETS)
+def test_an_explanation_stops_at_each_limit(limit: str) -> None:
+    conditions = {f"context.a{number}": {"in": ["x", "y"]} for number in range(20)}
+    engine = PolicyEngine([load_policy(rule("allow", conditions))])
+    request = Request("a", None, {f"a{number}": ["z"] for number in range(20)})
+    plain = engine.decide(AGENT, request, now=NOW)
+    decision = engine.decide(AGENT, request, now=NOW, explain=BUDGETS[limit])
+    assert decision.explanation is not None
+    assert decision.explanation["truncated"] is True
+    assert "cut short" in render_explanation(decision.explanation)
+    assert (decision.allowed, decision.reason, decision.errors) == (plain.allowed, plain.reason, plain.errors)
+
+
+def test_a_value_that_is_shown_has_bounds() -> None:
+    deep = [[["x" * 900] * 90] * 90] * 90
+    assert len(json.dumps(shown(deep))) < 10_000
+    assert len(json.dumps(shown({"k" * 900 + str(number): deep for number in range(90)}))) < 20_000
+
+
+def test_a_part_counts_in_the_whole() -> None:
+    whole = Work(tests=MAX_TESTS + 1)
+    whole.part().spend(tests=MAX_TESTS)
+    with pytest.raises(OutOfWorkError):
+        whole.part().spend(tests=2)
+    assert whole.requests == MAX_TESTS // 1_000

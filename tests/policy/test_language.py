@@ -298,7 +298,7 @@ def test_each_string_test_takes_one_value_or_a_list_of_which_any_may_match(name:
         ("**/.env", "/srv/app/.env", True),
         ("**/.env", ".env", False),
         ("*.pem", "key.pem", True),
-        ("*.pem", "keys/key.pem", False),
+        ("*.pem", "keys/key.key", False),
         ("/a/?", "/a/b", False),
         ("/a/[b]", "/a/b", False),
     ],
@@ -503,7 +503,71 @@ def test_a_pattern_with_a_slash_must_match_the_path_as_sent_and_as_resolved_alik
     assert value_of(matches, "/var/../etc/passwd") == "error"
     assert value_of(matches, "/etc/../var/x") == "error"
     assert value_of(matches, "/var//x") is False
-    assert value_of({"resource": {"matches": "*.pem"}}, "a/../b.pem") is False
+
+
+def test_a_pattern_is_resolved_as_values_are() -> None:
+    for pattern in ("./src/**", "src//**", "src/./**", "x/../src/**", ".//src/**"):
+        assert value_of({"resource": {"matches": pattern}}, "src/a/b.py") is True
+        assert value_of({"resource": {"matches": pattern}}, "lib/a.py") is False
+
+
+def test_a_pattern_that_can_match_nothing_is_rejected() -> None:
+    for pattern, advice in {
+        "../src/**": "write `src/**`",
+        "/..": "write `**`",
+        ".": "write `**`",
+        "a/..": "write `**`",
+        "*/../x": "without `..`",
+        "**/./../x": "without `..`",
+        "a\x00*": "leave them out",
+    }.items():
+        found = faults(
+            {"name": "p", "rules": [{**ALLOW, "conditions": {"resource": {"matches": [pattern]}}}]}
+        )
+        assert [fault.path for fault in found] == ["/rules/0/conditions/resource/matches/0"]
+        assert advice in found[0].message
+
+
+@pytest.mark.parametrize("pattern", ["*.pem", "*", "keys*", "*a.p*", "./*.pem"])
+def test_a_pattern_without_a_slash_can_mean_two_things(pattern: str) -> None:
+    assert value_of({"resource": {"matches": pattern}}, "keys/a.pem") == "error"
+
+
+def test_a_pattern_without_a_slash_that_matches_nowhere_is_false() -> None:
+    assert value_of({"resource": {"matches": "*.key"}}, "keys/a.pem") is False
+    assert value_of({"resource": {"matches": "a.pem"}}, "keys/a.pem") is False
+    assert value_of({"resource": {"matches": "*.pem"}}, "a.pem") is True
+
+
+@pytest.mark.parametrize("pattern", ["public**", "**.txt", "*c**"])
+def test_two_asterisks_without_a_slash_see_the_resolved_path_too(pattern: str) -> None:
+    assert value_of({"resource": {"matches": pattern}}, "public/a.txt") is True
+    assert value_of({"resource": {"matches": pattern}}, "public/../a.pem") in {"error", False}
+    assert value_of({"resource": {"matches": "public**"}}, "public/../../etc/passwd") == "error"
+
+
+ONION = {"resource": {"matches": ["*.onion", "*.darkweb.*"]}}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://abc.onion/market",
+        "http://abc.onion:8080/market",
+        "http://user@ABC.onion./",
+        "http://abc.onion",
+        "abc.onion/market",
+        "abc.onion",
+        "https://x.darkweb.example/a/b",
+        "http://a@b@abc.onion/",
+        "http://a@b@abc.onion:80/",
+        "http:\\\\abc.onion/",
+    ],
+)
+def test_a_deny_on_hosts_written_as_a_pattern_denies_urls(url: str) -> None:
+    guard = engine({"effect": "deny", "actions": ["*"], "conditions": ONION}, defaultEffect="allow")
+    assert not decide(guard, resource=url).allowed
+    assert decide(guard, resource="http://example.org/onion").allowed
 
 
 def test_a_detour_slips_neither_past_a_deny_nor_into_an_allow() -> None:
@@ -517,7 +581,8 @@ def test_urls_are_text() -> None:
     url = "https://api.example.org/v1/x"
     assert value_of({"resource": {"startsWith": "https://api.example.org/"}}, url) is True
     assert value_of({"resource": {"matches": "https:**"}}, url) is True
-    assert value_of({"resource": {"matches": "https://**"}}, url) == "error"
+    assert value_of({"resource": {"matches": "https://**"}}, url) is True
+    assert value_of({"resource": {"matches": "https://api.example.org/**"}}, url) == "error"
 
 
 # values

@@ -102,7 +102,7 @@ TABLE = [
         ],
     ),
     (
-        "`gt`, `gte`, `lt`, `lte`, `exists`, `within`, and `not: {…}`;",
+        "`gt`, `gte`, `lt`, `lte`, `exists`, `within`, `host`, `scheme`, and `not: {…}`;",
         [L + "test_each_test_does_what_its_name_says"],
     ),
     (
@@ -178,7 +178,63 @@ TABLE = [
         "(so `/var/../etc/passwd` cannot slip past a deny on `/etc/**`, nor into an allow on `/var/**`).",
         [L + "test_a_detour_slips_neither_past_a_deny_nor_into_an_allow"],
     ),
-    ("URLs are text: use `**` or `startsWith`.", [L + "test_urls_are_text"]),
+    (
+        "Patterns are resolved the same way as values: `./src/**` is `src/**`.",
+        [L + "test_a_pattern_is_resolved_as_values_are"],
+    ),
+    (
+        "A pattern that can match nothing is rejected at load time.",
+        [
+            L + "test_a_pattern_that_can_match_nothing_is_rejected",
+            "test_hosts::test_a_pattern_that_can_match_nothing_is_rejected",
+        ],
+    ),
+    (
+        "A pattern without `/`, tested against a value with `/`, is error if it matches when `*` crosses `/` but not when `*` stops there.",
+        [
+            L + "test_a_pattern_without_a_slash_can_mean_two_things",
+            L + "test_a_pattern_without_a_slash_that_matches_nowhere_is_false",
+        ],
+    ),
+    (
+        "`*.pem` says something about `keys/a.pem`, but nobody can tell what.",
+        [L + "test_a_pattern_without_a_slash_can_mean_two_things"],
+    ),
+    (
+        "For URLs use `host`.",
+        [L + "test_a_deny_on_hosts_written_as_a_pattern_denies_urls", L + "test_urls_are_text"],
+    ),
+    (
+        "**Hosts.** `host: [patterns]` reads the value as a URL (or a bare `host[:port]`) and compares its host.",
+        ["test_hosts::test_spelling_does_not_matter"],
+    ),
+    (
+        "A pattern is an exact host, or `*.example.com` for any name below it.",
+        ["test_hosts::test_another_host_is_another"],
+    ),
+    (
+        "Case, a trailing dot, port, user information and IDNA spelling do not matter.",
+        ["test_hosts::test_spelling_does_not_matter"],
+    ),
+    (
+        "Every spelling of an IP address is that address.",
+        [
+            "test_hosts::test_every_spelling_of_an_address_is_that_address",
+            "test_hosts::test_any_mixture_of_bases_is_the_same_address",
+        ],
+    ),
+    (
+        "A value that two parsers could read differently (backslashes, two `@`, control characters, no host) is error.",
+        [
+            "test_hosts::test_a_value_that_two_parsers_read_differently_is_an_error",
+            "test_hosts::test_a_control_character_anywhere_is_an_error",
+        ],
+    ),
+    (
+        "`scheme: [https]` does the same for the scheme.",
+        ["test_hosts::test_schemes_go_without_case_and_a_bare_host_has_none"],
+    ),
+    ("Use these tests for URLs.", ["test_lint::test_a_pattern_of_paths_on_urls"]),
     (
         "**Values.** YAML 1.2: only `true` and `false` are booleans (`no`, `on`, `1:20` are text).",
         [
@@ -187,8 +243,8 @@ TABLE = [
         ],
     ),
     (
-        "Numbers are compared exactly (no rounding of large integers);",
-        [L + "test_numbers_are_compared_exactly"],
+        "Numbers are compared exactly; large integers are not rounded.",
+        [L + "test_numbers_are_compared_exactly", "test_numbers::test_a_comparison_is_that_of_fractions"],
     ),
     ("NaN and infinities are refused.", [L + "test_nan_and_infinities_are_refused"]),
     ("Text is compared by code point;", [L + "test_text_is_compared_by_code_point"]),
@@ -280,8 +336,16 @@ TABLE = [
         ["test_lint::test_an_allow_of_everything_beside_denies_by_name"],
     ),
     (
-        "`delegation`, which is checked and kept but has no effect until there are delegation calls.",
+        "`delegation`, which is checked and kept but has no effect until there are delegation calls,",
         ["test_lint::test_delegation_has_no_effect_yet"],
+    ),
+    (
+        "a `matches` without `/` on something that looks like a URL,",
+        ["test_lint::test_a_pattern_without_a_slash_on_what_looks_like_a_url"],
+    ),
+    (
+        "`exists: true` beside an allow-by-default on the same subject.",
+        ["test_lint::test_presence_beside_an_allow_by_default"],
     ),
 ]
 

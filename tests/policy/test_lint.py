@@ -131,9 +131,42 @@ def test_delegation_has_no_effect_yet() -> None:
     ]
 
 
-def test_a_glob_that_is_never_true() -> None:
-    rule = {**ALLOW, "actions": ["a"], "conditions": {"resource": {"matches": "https://**"}}}
-    assert paths(rule, saying="is never true") == ["/rules/0/conditions/resource"]
+def test_a_pattern_of_paths_on_urls() -> None:
+    for pattern in ("https://**", "https://api.example.com/*", "http:/x/**", "*://x/**", "//x/**"):
+        rule = {**ALLOW, "actions": ["a"], "conditions": {"resource": {"matches": pattern}}}
+        assert paths(rule, saying="use `host` and `scheme`") == ["/rules/0/conditions/resource"]
+    rule = {**ALLOW, "actions": ["a"], "conditions": {"resource": {"matches": ["/srv/**", "c:**"]}}}
+    assert warnings(rule) == []
+
+
+def test_a_pattern_without_a_slash_on_what_looks_like_a_url() -> None:
+    for subject, pattern in (
+        ("resource", "*.onion"),
+        ("resource", "*.darkweb.*"),
+        ("resource", "*.example.com"),
+        ("resource", "localhost"),
+        ("context.args.url", "*evil*"),
+        ("context.target_host", "*"),
+    ):
+        rule = {**DENY, "actions": ["a"], "conditions": {"any": [{subject: {"not": {"matches": pattern}}}]}}
+        assert paths(rule, saying="use `host`, as in") == [f"/rules/0/conditions/any/0/{subject}"]
+    for subject, pattern in (("resource", "*.pem"), ("context.file", "*.tar.gz"), ("context.curl", "*")):
+        assert warnings({**DENY, "actions": ["a"], "conditions": {subject: {"matches": pattern}}}) == []
+
+
+def test_presence_beside_an_allow_by_default() -> None:
+    rule = {**DENY, "actions": ["pay"], "conditions": {"context.amount": {"exists": True, "gt": 1_000}}}
+    saying = "may be omitted or renamed"
+    here = ["/rules/0/conditions/context.amount"]
+    other = {"name": "q", "defaultEffect": "allow", "rules": [{**DENY, "actions": ["b"]}]}
+    assert paths(rule, saying=saying, defaultEffect="allow") == here
+    assert paths(rule, saying=saying, others=[other]) == here
+    assert paths(rule, saying=saying) == []
+    assert paths({**rule, **ALLOW}, saying=saying, defaultEffect="allow") == []
+    apart = {**other, "appliesTo": {"trustTiers": ["trusted"]}}
+    assert paths(rule, saying=saying, others=[apart], appliesTo={"trustTiers": ["verified"]}) == []
+    absent = {**rule, "conditions": {"context.amount": {"exists": False}}}
+    assert paths(absent, saying=saying, defaultEffect="allow") == []
 
 
 def test_a_deny_that_misses_the_file_at_the_top() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshguard.policy import Decision, PolicyEngine, PolicyLoadError, load_policy
+from meshguard.policy.json_text import json_text
 from tests.policy.strategies import NOW, POLICY_SETS, a_request, an_agent, policy, rules
 
 SEEDS = st.integers()
@@ -113,8 +114,11 @@ def shuffle_keys(value: Any, random: Random) -> Any:
 def test_what_was_loaded_loads_again_as_the_same(one: dict[str, Any]) -> None:
     loaded = load_policy(one)
     assert load_policy(loaded.to_dict()) == loaded
-    assert load_policy(json.dumps(loaded.to_dict())) == loaded
-    assert load_policy(json.dumps(loaded.to_dict(), indent=1).encode(), file="p.yaml") == loaded
+    assert load_policy(json_text(loaded.to_dict())) == loaded
+    assert (
+        load_policy(json_text(loaded.to_dict(), spaced=True).replace(", ", ",\n ").encode(), file="p.yaml")
+        == loaded
+    )
 
 
 @given(policy("p"), st.text(min_size=1), st.randoms(use_true_random=False))

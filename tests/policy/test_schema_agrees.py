@@ -29,6 +29,9 @@ ONLY_THE_LOADER = (
     "is not earlier than",
     "kept exactly",
     "digits",
+    "is not a pattern of hosts",
+    "can match n",
+    "can be resolved in two ways",
 )
 
 
@@ -92,6 +95,18 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
                 "conditions": {"time": {"after": "22:00", "before": "06:00"}},
             }
         ]
+    },
+    "is not a pattern of hosts": {
+        "rules": [{"effect": "deny", "actions": ["a"], "conditions": {"resource": {"host": "a..b"}}}]
+    },
+    "can match nothing": {
+        "rules": [{"effect": "deny", "actions": ["a"], "conditions": {"resource": {"matches": "../x"}}}]
+    },
+    "can match no action": {
+        "rules": [{"effect": "deny", "actions": ["a"], "conditions": {"resource": {"matches": "a\n*"}}}]
+    },
+    "can be resolved in two ways": {
+        "rules": [{"effect": "deny", "actions": ["a"], "conditions": {"context.a": {"matches": "*/../x"}}}]
     },
     "digits": {"rules": [{"effect": "deny", "actions": ["a"], "conditions": {"context.a": 10**1_001}}]},
 }

@@ -1,6 +1,6 @@
 """Where a token may travel: TLS, redirects, plain HTTP, and the proxies of the environment.
 
-`tls/` holds a certificate for localhost that signs itself and protects nothing.
+`tls/` holds a certificate for localhost and gateway.test that signs itself and protects nothing.
 """
 
 import asyncio
@@ -270,8 +270,8 @@ def test_a_proxy_of_the_environment_is_used_unless_switched_off(
     client_class: Any, variable: str, gateway: Gateway, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, proxy.url)
-    assert call(client_class, check, "http://gateway.localhost", AGENT_TOKEN).allowed
-    assert proxy.asked == [b"GET http://gateway.localhost/proxy/check HTTP/1.1"]
+    assert call(client_class, check, PLAIN, AGENT_TOKEN).allowed
+    assert proxy.asked == [b"GET http://gateway.test/proxy/check HTTP/1.1"]
     assert call(client_class, check, gateway.url, AGENT_TOKEN, trust_env=False).allowed
     assert len(proxy.asked) == 1
 
@@ -281,20 +281,22 @@ def test_hosts_in_no_proxy_are_reached_directly(
     client_class: Any, gateway: Gateway, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    assert call(client_class, check, gateway.url, AGENT_TOKEN).allowed
+    monkeypatch.setenv("NO_PROXY", "gateway.invalid")
+    with pytest.raises(GatewayUnavailableError):
+        call(client_class, check, "http://gateway.invalid", AGENT_TOKEN)
     assert proxy.asked == []
+    assert gateway.received == []
 
 
+@pytest.mark.usefixtures("secure_gateway")
 @CLIENTS
 def test_a_proxy_for_https_sees_neither_token_nor_path(
-    client_class: Any, secure_gateway: Gateway, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    client_class: Any, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "cert.pem"))
-    assert call(client_class, check, secure_gateway.url, AGENT_TOKEN).allowed
-    address = secure_gateway.url.removeprefix("https://").encode()
-    assert proxy.asked == [b"CONNECT " + address + b" HTTP/1.1"]
+    assert call(client_class, check, "https://gateway.test", AGENT_TOKEN).allowed
+    assert proxy.asked == [b"CONNECT gateway.test:443 HTTP/1.1"]
 
 
 @CLIENTS
@@ -304,7 +306,7 @@ def test_a_proxy_that_answers_for_the_gateway_allows_nothing(
     gateway.answers(Answer("<html>Please log in</html>"))
     monkeypatch.setenv("HTTP_PROXY", gateway.url)
     with pytest.raises((InvalidResponseError, UpstreamError)):
-        call(client_class, check, "http://gateway.localhost", AGENT_TOKEN)
+        call(client_class, check, PLAIN, AGENT_TOKEN)
 
 
 def test_the_warning_goes_to_the_log_named_in_the_documentation() -> None:

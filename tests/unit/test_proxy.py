@@ -268,3 +268,9 @@ def test_an_async_stream_that_breaks_off_is_an_error_of_ours() -> None:
                     await response.aread()
 
     asyncio.run(scenario())
+
+
+def test_an_unmarked_400_is_the_gateways_own(gateway: Gateway, client: MeshGuardClient) -> None:
+    gateway.answers(Answer({"error": "invalid_request", "message": "m"}, 400))
+    with pytest.raises(InvalidRequestError, match="m"):
+        client.get("/a", "read:a", raise_for_status=False)

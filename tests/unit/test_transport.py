@@ -79,18 +79,14 @@ def config(**changes: Any) -> Config:
 
 def send_sync(operation: Operation[Any], script: Script, clock: Clock, **settings: Any) -> Any:
     with httpx.Client(transport=httpx.MockTransport(script)) as http_client:
-        transport = SyncTransport(
-            config(**settings), http_client, owned=False, clock=clock, sleep=clock.sleep
-        )
+        transport = SyncTransport(config(**settings), http_client, clock=clock, sleep=clock.sleep)
         return transport.send(operation)
 
 
 def send_async(operation: Operation[Any], script: Script, clock: Clock, **settings: Any) -> Any:
     async def scenario() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(script)) as http_client:
-            transport = AsyncTransport(
-                config(**settings), http_client, owned=False, clock=clock, sleep=clock.asleep
-            )
+            transport = AsyncTransport(config(**settings), http_client, clock=clock, sleep=clock.asleep)
             return await transport.send(operation)
 
     return asyncio.run(scenario())

@@ -25,10 +25,14 @@ class AuditContext:
         fingerprints (AuditContextFingerprints | Unset): A keyed fingerprint, 32 hexadecimal digits, for each other key
             of the context; `*` stands for all keys
             that are too long or too many.
+        truncated (bool | Unset): Present and true when there was more than an entry has room for: a value that the
+            settings name has only
+            a fingerprint, or several keys have one together.
     """
 
     values: AuditContextValues | Unset = UNSET
     fingerprints: AuditContextFingerprints | Unset = UNSET
+    truncated: bool | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -40,6 +44,8 @@ class AuditContext:
         if not isinstance(self.fingerprints, Unset):
             fingerprints = self.fingerprints.to_dict()
 
+        truncated = self.truncated
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update({})
@@ -47,6 +53,8 @@ class AuditContext:
             field_dict["values"] = values
         if fingerprints is not UNSET:
             field_dict["fingerprints"] = fingerprints
+        if truncated is not UNSET:
+            field_dict["truncated"] = truncated
 
         return field_dict
 
@@ -70,9 +78,12 @@ class AuditContext:
         else:
             fingerprints = AuditContextFingerprints.from_dict(_fingerprints)
 
+        truncated = d.pop("truncated", UNSET)
+
         audit_context = cls(
             values=values,
             fingerprints=fingerprints,
+            truncated=truncated,
         )
 
         audit_context.additional_properties = d

@@ -24,6 +24,9 @@ class AuditEntry:
     client's address as `resource`. `kind: "cut"` is a proxied exchange that the gateway ended because the
     agent's credential had ended: its `traceId`, action, method and path are those of the decision.
 
+    An entry of a decision takes at most 16,384 bytes. A text for which that leaves no room ends in
+    `… [truncated: N characters, sha256 H]`: how long it was, and the first 32 digits of its SHA-256.
+
         Attributes:
             id (str): The entry's id, `aud_…`.
             timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.

@@ -33,6 +33,9 @@ class Decision:
         policy (str | Unset): The policy that decided; absent when none matched.
         rule (str | Unset): The rule that decided; absent when none matched.
         would_deny (bool | Unset): Present and true in mode `audit` when policy denies the action.
+        conditional (bool | Unset): Present when the request has `explain: true`. True when the action is denied now,
+            but a rule could allow it
+            with another context or resource or at another time, and no deny certainly matches.
         explanation (Explanation | Unset): How a decision came about.
     """
 
@@ -47,6 +50,7 @@ class Decision:
     policy: str | Unset = UNSET
     rule: str | Unset = UNSET
     would_deny: bool | Unset = UNSET
+    conditional: bool | Unset = UNSET
     explanation: Explanation | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -73,6 +77,8 @@ class Decision:
 
         would_deny = self.would_deny
 
+        conditional = self.conditional
+
         explanation: dict[str, Any] | Unset = UNSET
         if not isinstance(self.explanation, Unset):
             explanation = self.explanation.to_dict()
@@ -98,6 +104,8 @@ class Decision:
             field_dict["rule"] = rule
         if would_deny is not UNSET:
             field_dict["wouldDeny"] = would_deny
+        if conditional is not UNSET:
+            field_dict["conditional"] = conditional
         if explanation is not UNSET:
             field_dict["explanation"] = explanation
 
@@ -130,6 +138,8 @@ class Decision:
 
         would_deny = d.pop("wouldDeny", UNSET)
 
+        conditional = d.pop("conditional", UNSET)
+
         _explanation = d.pop("explanation", UNSET)
         explanation: Explanation | Unset
         if isinstance(_explanation, Unset):
@@ -149,6 +159,7 @@ class Decision:
             policy=policy,
             rule=rule,
             would_deny=would_deny,
+            conditional=conditional,
             explanation=explanation,
         )
 

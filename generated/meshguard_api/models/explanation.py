@@ -24,13 +24,17 @@ class Explanation:
         summary (str): The decision and its cause, in one sentence.
         policies (list[ExplainedPolicy]): Every policy considered.
         decided_by (DecidingRule | Unset): The rule that decided.
-        change (str | Unset): The one change that would turn the decision around; absent when no single one does.
+        change (str | Unset): The one change that would turn the decision around; absent when no single one does, or
+            none was found within
+            the limit of work.
+        truncated (bool | Unset): Present and true when the explanation was cut short at its limit of work or size.
     """
 
     summary: str
     policies: list[ExplainedPolicy]
     decided_by: DecidingRule | Unset = UNSET
     change: str | Unset = UNSET
+    truncated: bool | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,6 +51,8 @@ class Explanation:
 
         change = self.change
 
+        truncated = self.truncated
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -59,6 +65,8 @@ class Explanation:
             field_dict["decidedBy"] = decided_by
         if change is not UNSET:
             field_dict["change"] = change
+        if truncated is not UNSET:
+            field_dict["truncated"] = truncated
 
         return field_dict
 
@@ -86,11 +94,14 @@ class Explanation:
 
         change = d.pop("change", UNSET)
 
+        truncated = d.pop("truncated", UNSET)
+
         explanation = cls(
             summary=summary,
             policies=policies,
             decided_by=decided_by,
             change=change,
+            truncated=truncated,
         )
 
         explanation.additional_properties = d

@@ -19,7 +19,9 @@ class HealthChecks:
         database (str): Whether the store answers.
         policies (str): Whether policies are loaded, and whether the files on disk are active. Names each file that is
             skipped or broken.
-        audit (str): Whether audit entries can be written.
+        audit (str): Whether audit entries can be written, whether those that retention or a verification looked at are
+            whole,
+            and whether there is room for more.
         snapshot (str | Unset): Whether the agents and policies at hand are those of the store, also after changes at
             other gateways. While they may not be, nothing is allowed.
         rate_limit (str | Unset): Whether decisions are counted for all gateways together where that was asked for.

@@ -27,6 +27,11 @@ class TextTests:
         lte (str | Unset): A text.
         exists (bool | Unset):
         within (list[str] | str | Unset): One text or a list of them, any of which may match; none of them empty.
+        host (list[str] | str | Unset): One host or a list of them, any of which may match. The value is read as a URL
+            or a bare `host[:port]`; one that
+            two parsers could read differently is an error.
+        scheme (list[str] | str | Unset): One scheme or a list of them, any of which may match; the value is read as
+            with `host`.
         not_ (TextTests | Unset): Tests of `resource`, `action`, `agentId` and `agentName`; all must hold.
     """
 
@@ -42,6 +47,8 @@ class TextTests:
     lte: str | Unset = UNSET
     exists: bool | Unset = UNSET
     within: list[str] | str | Unset = UNSET
+    host: list[str] | str | Unset = UNSET
+    scheme: list[str] | str | Unset = UNSET
     not_: TextTests | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,6 +113,24 @@ class TextTests:
         else:
             within = self.within
 
+        host: list[str] | str | Unset
+        if isinstance(self.host, Unset):
+            host = UNSET
+        elif isinstance(self.host, list):
+            host = self.host
+
+        else:
+            host = self.host
+
+        scheme: list[str] | str | Unset
+        if isinstance(self.scheme, Unset):
+            scheme = UNSET
+        elif isinstance(self.scheme, list):
+            scheme = self.scheme
+
+        else:
+            scheme = self.scheme
+
         not_: dict[str, Any] | Unset = UNSET
         if not isinstance(self.not_, Unset):
             not_ = self.not_.to_dict()
@@ -137,6 +162,10 @@ class TextTests:
             field_dict["exists"] = exists
         if within is not UNSET:
             field_dict["within"] = within
+        if host is not UNSET:
+            field_dict["host"] = host
+        if scheme is not UNSET:
+            field_dict["scheme"] = scheme
         if not_ is not UNSET:
             field_dict["not"] = not_
 
@@ -234,6 +263,38 @@ class TextTests:
 
         within = _parse_within(d.pop("within", UNSET))
 
+        def _parse_host(data: object) -> list[str] | str | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                componentsschemas_policy_host_or_hosts_type_1 = cast(list[str], data)
+
+                return componentsschemas_policy_host_or_hosts_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | str | Unset, data)
+
+        host = _parse_host(d.pop("host", UNSET))
+
+        def _parse_scheme(data: object) -> list[str] | str | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                componentsschemas_policy_scheme_or_schemes_type_1 = cast(
+                    list[str], data
+                )
+
+                return componentsschemas_policy_scheme_or_schemes_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | str | Unset, data)
+
+        scheme = _parse_scheme(d.pop("scheme", UNSET))
+
         _not_ = d.pop("not", UNSET)
         not_: TextTests | Unset
         if isinstance(_not_, Unset):
@@ -254,6 +315,8 @@ class TextTests:
             lte=lte,
             exists=exists,
             within=within,
+            host=host,
+            scheme=scheme,
             not_=not_,
         )
 

@@ -27,6 +27,11 @@ class ValueTests:
         lte (float | str | Unset): A number or a text; a value of another type is an error.
         exists (bool | Unset):
         within (list[str] | str | Unset): One text or a list of them, any of which may match; none of them empty.
+        host (list[str] | str | Unset): One host or a list of them, any of which may match. The value is read as a URL
+            or a bare `host[:port]`; one that
+            two parsers could read differently is an error.
+        scheme (list[str] | str | Unset): One scheme or a list of them, any of which may match; the value is read as
+            with `host`.
         not_ (ValueTests | Unset): Tests of `context.…` and `metadata.…`; all must hold.
     """
 
@@ -42,6 +47,8 @@ class ValueTests:
     lte: float | str | Unset = UNSET
     exists: bool | Unset = UNSET
     within: list[str] | str | Unset = UNSET
+    host: list[str] | str | Unset = UNSET
+    scheme: list[str] | str | Unset = UNSET
     not_: ValueTests | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,6 +143,24 @@ class ValueTests:
         else:
             within = self.within
 
+        host: list[str] | str | Unset
+        if isinstance(self.host, Unset):
+            host = UNSET
+        elif isinstance(self.host, list):
+            host = self.host
+
+        else:
+            host = self.host
+
+        scheme: list[str] | str | Unset
+        if isinstance(self.scheme, Unset):
+            scheme = UNSET
+        elif isinstance(self.scheme, list):
+            scheme = self.scheme
+
+        else:
+            scheme = self.scheme
+
         not_: dict[str, Any] | Unset = UNSET
         if not isinstance(self.not_, Unset):
             not_ = self.not_.to_dict()
@@ -167,6 +192,10 @@ class ValueTests:
             field_dict["exists"] = exists
         if within is not UNSET:
             field_dict["within"] = within
+        if host is not UNSET:
+            field_dict["host"] = host
+        if scheme is not UNSET:
+            field_dict["scheme"] = scheme
         if not_ is not UNSET:
             field_dict["not"] = not_
 
@@ -320,6 +349,38 @@ class ValueTests:
 
         within = _parse_within(d.pop("within", UNSET))
 
+        def _parse_host(data: object) -> list[str] | str | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                componentsschemas_policy_host_or_hosts_type_1 = cast(list[str], data)
+
+                return componentsschemas_policy_host_or_hosts_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | str | Unset, data)
+
+        host = _parse_host(d.pop("host", UNSET))
+
+        def _parse_scheme(data: object) -> list[str] | str | Unset:
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                componentsschemas_policy_scheme_or_schemes_type_1 = cast(
+                    list[str], data
+                )
+
+                return componentsschemas_policy_scheme_or_schemes_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | str | Unset, data)
+
+        scheme = _parse_scheme(d.pop("scheme", UNSET))
+
         _not_ = d.pop("not", UNSET)
         not_: ValueTests | Unset
         if isinstance(_not_, Unset):
@@ -340,6 +401,8 @@ class ValueTests:
             lte=lte,
             exists=exists,
             within=within,
+            host=host,
+            scheme=scheme,
             not_=not_,
         )
 

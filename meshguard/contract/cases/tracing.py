@@ -1,4 +1,4 @@
-"""Cases on trace ids."""
+"""Cases on trace IDs and request IDs."""
 
 from __future__ import annotations
 
@@ -73,3 +73,48 @@ def the_longest_trace_id_is_taken(gateway: Subject) -> None:
     """A trace id has at most 128 characters, of all that are visible."""
     trace = (gateway.trace() + "".join(map(chr, range(33, 127))))[:128].ljust(128, "~")
     expect_header(gateway.send("GET", "/health", headers={_HEADER: trace}), _HEADER, trace)
+
+
+_REQUESTS = 'description, section "Request IDs"'
+_REQUEST_ID = "X-Request-ID"
+_PATHS = (("GET", "/health"), ("GET", "/proxy/check"), ("GET", "/admin/agents"), ("PUT", "/health"))
+
+
+@case(_REQUESTS)
+def a_request_id_is_repeated_on_decisions(gateway: Subject) -> None:
+    """Every response repeats the request's ID, allowed or denied."""
+    for action in (gateway.read("x"), gateway.read("secret")):
+        given = gateway.trace()
+        answer = gateway.check(gateway.reader.token, action, X_Request_ID=given)
+        expect_header(answer, _REQUEST_ID, given)
+
+
+@case(_REQUESTS)
+def a_request_id_is_repeated_on_errors_too(gateway: Subject) -> None:
+    """Every response repeats the request's ID, whatever its status."""
+    for method, path in (*_PATHS, ("GET", f"/{gateway.prefix}"), ("POST", "/api/v1/pdp/evaluate")):
+        given = gateway.trace()
+        expect_header(gateway.send(method, path, headers={_REQUEST_ID: given}), _REQUEST_ID, given)
+
+
+@case(_REQUESTS)
+def a_request_id_is_repeated_when_the_trace_id_is_invalid(gateway: Subject) -> None:
+    """Every response repeats the request's ID, even a 400 for another header."""
+    given = gateway.trace()
+    answer = gateway.send("GET", "/health", headers={_REQUEST_ID: given, _HEADER: "two words"})
+    expect_header(expect(answer, BAD_REQUEST), _REQUEST_ID, given)
+
+
+@case(_REQUESTS)
+def a_bad_request_id_is_rejected(gateway: Subject) -> None:
+    """A request ID is 1 to 128 visible ASCII characters; anything else is rejected with 400."""
+    for text in ("two words", "x" * 129):
+        answer = gateway.send("GET", "/health", headers={_REQUEST_ID: text})
+        expect_fields(expect(answer, BAD_REQUEST), error="invalid_request")
+
+
+@case(_REQUESTS)
+def the_longest_request_id_is_taken(gateway: Subject) -> None:
+    """A request ID has at most 128 characters, of all that are visible."""
+    given = (gateway.trace() + "".join(map(chr, range(33, 127))))[:128].ljust(128, "~")
+    expect_header(gateway.send("GET", "/health", headers={_REQUEST_ID: given}), _REQUEST_ID, given)

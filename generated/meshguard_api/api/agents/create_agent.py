@@ -17,10 +17,14 @@ def _get_kwargs(
     *,
     body: CreateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -95,6 +99,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: CreateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[CreatedAgent | Error | InvalidRequestError | RateLimitError]:
     """Create an agent and its first token
 
@@ -102,6 +107,7 @@ def sync_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
 
     Raises:
@@ -115,6 +121,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -129,6 +136,7 @@ def sync(
     client: AuthenticatedClient,
     body: CreateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> CreatedAgent | Error | InvalidRequestError | RateLimitError | None:
     """Create an agent and its first token
 
@@ -136,6 +144,7 @@ def sync(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
 
     Raises:
@@ -150,6 +159,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -158,6 +168,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: CreateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[CreatedAgent | Error | InvalidRequestError | RateLimitError]:
     """Create an agent and its first token
 
@@ -165,6 +176,7 @@ async def asyncio_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
 
     Raises:
@@ -178,6 +190,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -190,6 +203,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: CreateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> CreatedAgent | Error | InvalidRequestError | RateLimitError | None:
     """Create an agent and its first token
 
@@ -197,6 +211,7 @@ async def asyncio(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
 
     Raises:
@@ -212,5 +227,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -19,10 +19,14 @@ def _get_kwargs(
     *,
     body: UpdateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "patch",
@@ -110,6 +114,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: UpdateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agent | Error | InvalidRequestError | RateLimitError]:
     """Change an agent
 
@@ -120,6 +125,7 @@ def sync_detailed(
     Args:
         agent_id (str):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (UpdateAgentRequest): What to change; the rest stays.
 
     Raises:
@@ -134,6 +140,7 @@ def sync_detailed(
         agent_id=agent_id,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -149,6 +156,7 @@ def sync(
     client: AuthenticatedClient,
     body: UpdateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agent | Error | InvalidRequestError | RateLimitError | None:
     """Change an agent
 
@@ -159,6 +167,7 @@ def sync(
     Args:
         agent_id (str):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (UpdateAgentRequest): What to change; the rest stays.
 
     Raises:
@@ -174,6 +183,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -183,6 +193,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: UpdateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Agent | Error | InvalidRequestError | RateLimitError]:
     """Change an agent
 
@@ -193,6 +204,7 @@ async def asyncio_detailed(
     Args:
         agent_id (str):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (UpdateAgentRequest): What to change; the rest stays.
 
     Raises:
@@ -207,6 +219,7 @@ async def asyncio_detailed(
         agent_id=agent_id,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -220,6 +233,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: UpdateAgentRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Agent | Error | InvalidRequestError | RateLimitError | None:
     """Change an agent
 
@@ -230,6 +244,7 @@ async def asyncio(
     Args:
         agent_id (str):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (UpdateAgentRequest): What to change; the rest stays.
 
     Raises:
@@ -246,5 +261,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

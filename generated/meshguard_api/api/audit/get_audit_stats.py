@@ -19,10 +19,14 @@ def _get_kwargs(
     *,
     period: GetAuditStatsPeriod | Unset = "24h",
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     params: dict[str, Any] = {}
 
@@ -99,12 +103,14 @@ def sync_detailed(
     client: AuthenticatedClient,
     period: GetAuditStatsPeriod | Unset = "24h",
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
     """Decisions of a period, counted
 
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -117,6 +123,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         period=period,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -131,12 +138,14 @@ def sync(
     client: AuthenticatedClient,
     period: GetAuditStatsPeriod | Unset = "24h",
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
     """Decisions of a period, counted
 
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -150,6 +159,7 @@ def sync(
         client=client,
         period=period,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -158,12 +168,14 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     period: GetAuditStatsPeriod | Unset = "24h",
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[AuditStats | Error | InvalidRequestError | RateLimitError]:
     """Decisions of a period, counted
 
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -176,6 +188,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         period=period,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -188,12 +201,14 @@ async def asyncio(
     client: AuthenticatedClient,
     period: GetAuditStatsPeriod | Unset = "24h",
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> AuditStats | Error | InvalidRequestError | RateLimitError | None:
     """Decisions of a period, counted
 
     Args:
         period (GetAuditStatsPeriod | Unset):  Default: '24h'.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -208,5 +223,6 @@ async def asyncio(
             client=client,
             period=period,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -15,10 +15,14 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "get",
@@ -83,6 +87,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[AuditVerification | Error | InvalidRequestError | RateLimitError]:
     """Whether the audit log is whole and unaltered
 
@@ -95,6 +100,7 @@ def sync_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -106,6 +112,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -119,6 +126,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> AuditVerification | Error | InvalidRequestError | RateLimitError | None:
     """Whether the audit log is whole and unaltered
 
@@ -131,6 +139,7 @@ def sync(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -143,6 +152,7 @@ def sync(
     return sync_detailed(
         client=client,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -150,6 +160,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[AuditVerification | Error | InvalidRequestError | RateLimitError]:
     """Whether the audit log is whole and unaltered
 
@@ -162,6 +173,7 @@ async def asyncio_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -173,6 +185,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -184,6 +197,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> AuditVerification | Error | InvalidRequestError | RateLimitError | None:
     """Whether the audit log is whole and unaltered
 
@@ -196,6 +210,7 @@ async def asyncio(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -209,5 +224,6 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

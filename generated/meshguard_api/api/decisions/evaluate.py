@@ -17,10 +17,14 @@ def _get_kwargs(
     *,
     body: EvaluateRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -95,6 +99,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: EvaluateRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Decision | Error | InvalidRequestError | RateLimitError]:
     """One decision, asked for in a body
 
@@ -104,6 +109,7 @@ def sync_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
 
     Raises:
@@ -117,6 +123,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -131,6 +138,7 @@ def sync(
     client: AuthenticatedClient,
     body: EvaluateRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Decision | Error | InvalidRequestError | RateLimitError | None:
     """One decision, asked for in a body
 
@@ -140,6 +148,7 @@ def sync(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
 
     Raises:
@@ -154,6 +163,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -162,6 +172,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: EvaluateRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Decision | Error | InvalidRequestError | RateLimitError]:
     """One decision, asked for in a body
 
@@ -171,6 +182,7 @@ async def asyncio_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
 
     Raises:
@@ -184,6 +196,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -196,6 +209,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: EvaluateRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Decision | Error | InvalidRequestError | RateLimitError | None:
     """One decision, asked for in a body
 
@@ -205,6 +219,7 @@ async def asyncio(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
 
     Raises:
@@ -220,5 +235,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -17,10 +17,14 @@ def _get_kwargs(
     *,
     body: EvaluateBatchRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -95,6 +99,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: EvaluateBatchRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | EvaluateBatchResult | InvalidRequestError | RateLimitError]:
     """Up to 1,000 decisions in one call
 
@@ -103,6 +108,7 @@ def sync_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateBatchRequest): Up to 1,000 questions.
 
     Raises:
@@ -116,6 +122,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -130,6 +137,7 @@ def sync(
     client: AuthenticatedClient,
     body: EvaluateBatchRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | EvaluateBatchResult | InvalidRequestError | RateLimitError | None:
     """Up to 1,000 decisions in one call
 
@@ -138,6 +146,7 @@ def sync(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateBatchRequest): Up to 1,000 questions.
 
     Raises:
@@ -152,6 +161,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -160,6 +170,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: EvaluateBatchRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | EvaluateBatchResult | InvalidRequestError | RateLimitError]:
     """Up to 1,000 decisions in one call
 
@@ -168,6 +179,7 @@ async def asyncio_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateBatchRequest): Up to 1,000 questions.
 
     Raises:
@@ -181,6 +193,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -193,6 +206,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: EvaluateBatchRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | EvaluateBatchResult | InvalidRequestError | RateLimitError | None:
     """Up to 1,000 decisions in one call
 
@@ -201,6 +215,7 @@ async def asyncio(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateBatchRequest): Up to 1,000 questions.
 
     Raises:
@@ -216,5 +231,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -18,10 +18,14 @@ def _get_kwargs(
     *,
     body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "put",
@@ -114,6 +118,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
     """Put a policy in force
 
@@ -126,6 +131,7 @@ def sync_detailed(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
         body (Policy): What agents may do. A policy is in force whole or not at all.
 
@@ -141,6 +147,7 @@ def sync_detailed(
         name=name,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -156,6 +163,7 @@ def sync(
     client: AuthenticatedClient,
     body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | Policy | RateLimitError | None:
     """Put a policy in force
 
@@ -168,6 +176,7 @@ def sync(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
         body (Policy): What agents may do. A policy is in force whole or not at all.
 
@@ -184,6 +193,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -193,6 +203,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | Policy | RateLimitError]:
     """Put a policy in force
 
@@ -205,6 +216,7 @@ async def asyncio_detailed(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
         body (Policy): What agents may do. A policy is in force whole or not at all.
 
@@ -220,6 +232,7 @@ async def asyncio_detailed(
         name=name,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -233,6 +246,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: Policy | Policy | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | Policy | RateLimitError | None:
     """Put a policy in force
 
@@ -245,6 +259,7 @@ async def asyncio(
     Args:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Policy): What agents may do. A policy is in force whole or not at all.
         body (Policy): What agents may do. A policy is in force whole or not at all.
 
@@ -262,5 +277,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

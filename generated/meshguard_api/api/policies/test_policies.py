@@ -17,10 +17,14 @@ def _get_kwargs(
     *,
     body: TestPoliciesRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -100,6 +104,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: TestPoliciesRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | RateLimitError | TestedDecision]:
     """What would be decided, and why
 
@@ -112,6 +117,7 @@ def sync_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (TestPoliciesRequest): The question, and who is to be asking. Exactly one of
             `agentId` and `agent` is given.
 
@@ -126,6 +132,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -140,6 +147,7 @@ def sync(
     client: AuthenticatedClient,
     body: TestPoliciesRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | RateLimitError | TestedDecision | None:
     """What would be decided, and why
 
@@ -152,6 +160,7 @@ def sync(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (TestPoliciesRequest): The question, and who is to be asking. Exactly one of
             `agentId` and `agent` is given.
 
@@ -167,6 +176,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -175,6 +185,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: TestPoliciesRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | RateLimitError | TestedDecision]:
     """What would be decided, and why
 
@@ -187,6 +198,7 @@ async def asyncio_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (TestPoliciesRequest): The question, and who is to be asking. Exactly one of
             `agentId` and `agent` is given.
 
@@ -201,6 +213,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -213,6 +226,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: TestPoliciesRequest,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | RateLimitError | TestedDecision | None:
     """What would be decided, and why
 
@@ -225,6 +239,7 @@ async def asyncio(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (TestPoliciesRequest): The question, and who is to be asking. Exactly one of
             `agentId` and `agent` is given.
 
@@ -241,5 +256,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

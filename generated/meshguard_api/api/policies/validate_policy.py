@@ -17,10 +17,14 @@ def _get_kwargs(
     *,
     body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "post",
@@ -100,6 +104,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | PolicyValidation | RateLimitError]:
     """Find the faults of a policy without applying it
 
@@ -109,6 +114,7 @@ def sync_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
         body (PolicyDocument): What is meant as a policy, sound or not.
 
@@ -123,6 +129,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -137,6 +144,7 @@ def sync(
     client: AuthenticatedClient,
     body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | PolicyValidation | RateLimitError | None:
     """Find the faults of a policy without applying it
 
@@ -146,6 +154,7 @@ def sync(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
         body (PolicyDocument): What is meant as a policy, sound or not.
 
@@ -161,6 +170,7 @@ def sync(
         client=client,
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -169,6 +179,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | PolicyValidation | RateLimitError]:
     """Find the faults of a policy without applying it
 
@@ -178,6 +189,7 @@ async def asyncio_detailed(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
         body (PolicyDocument): What is meant as a policy, sound or not.
 
@@ -192,6 +204,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         body=body,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -204,6 +217,7 @@ async def asyncio(
     client: AuthenticatedClient,
     body: PolicyDocument | PolicyDocument | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | PolicyValidation | RateLimitError | None:
     """Find the faults of a policy without applying it
 
@@ -213,6 +227,7 @@ async def asyncio(
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (PolicyDocument): What is meant as a policy, sound or not.
         body (PolicyDocument): What is meant as a policy, sound or not.
 
@@ -229,5 +244,6 @@ async def asyncio(
             client=client,
             body=body,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

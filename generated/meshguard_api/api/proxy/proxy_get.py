@@ -19,6 +19,7 @@ def _get_kwargs(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_action, Unset):
@@ -29,6 +30,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "get",
@@ -117,6 +121,7 @@ def sync_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Read from the upstream
 
@@ -151,6 +156,7 @@ def sync_detailed(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -165,6 +171,7 @@ def sync_detailed(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -181,6 +188,7 @@ def sync(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Read from the upstream
 
@@ -215,6 +223,7 @@ def sync(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -230,6 +239,7 @@ def sync(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -240,6 +250,7 @@ async def asyncio_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Read from the upstream
 
@@ -274,6 +285,7 @@ async def asyncio_detailed(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -288,6 +300,7 @@ async def asyncio_detailed(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -302,6 +315,7 @@ async def asyncio(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Read from the upstream
 
@@ -336,6 +350,7 @@ async def asyncio(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -352,5 +367,6 @@ async def asyncio(
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

@@ -19,6 +19,7 @@ def _get_kwargs(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_action, Unset):
@@ -29,6 +30,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "options",
@@ -117,6 +121,7 @@ def sync_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Ask the upstream what it offers
 
@@ -129,6 +134,7 @@ def sync_detailed(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -143,6 +149,7 @@ def sync_detailed(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -159,6 +166,7 @@ def sync(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Ask the upstream what it offers
 
@@ -171,6 +179,7 @@ def sync(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -186,6 +195,7 @@ def sync(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -196,6 +206,7 @@ async def asyncio_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Ask the upstream what it offers
 
@@ -208,6 +219,7 @@ async def asyncio_detailed(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -222,6 +234,7 @@ async def asyncio_detailed(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -236,6 +249,7 @@ async def asyncio(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Ask the upstream what it offers
 
@@ -248,6 +262,7 @@ async def asyncio(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -264,5 +279,6 @@ async def asyncio(
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed

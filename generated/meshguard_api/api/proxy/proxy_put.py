@@ -20,6 +20,7 @@ def _get_kwargs(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if not isinstance(x_mesh_guard_action, Unset):
@@ -30,6 +31,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-ID"] = x_request_id
 
     _kwargs: dict[str, Any] = {
         "method": "put",
@@ -128,6 +132,7 @@ def sync_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Replace at the upstream
 
@@ -140,6 +145,7 @@ def sync_detailed(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
         body (File | Unset): The body as it is.
 
@@ -157,6 +163,7 @@ def sync_detailed(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = client.get_httpx_client().request(
@@ -174,6 +181,7 @@ def sync(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Replace at the upstream
 
@@ -186,6 +194,7 @@ def sync(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
         body (File | Unset): The body as it is.
 
@@ -204,6 +213,7 @@ def sync(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     ).parsed
 
 
@@ -215,6 +225,7 @@ async def asyncio_detailed(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
     """Replace at the upstream
 
@@ -227,6 +238,7 @@ async def asyncio_detailed(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
         body (File | Unset): The body as it is.
 
@@ -244,6 +256,7 @@ async def asyncio_detailed(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+        x_request_id=x_request_id,
     )
 
     response = await client.get_async_httpx_client().request(**kwargs)
@@ -259,6 +272,7 @@ async def asyncio(
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Replace at the upstream
 
@@ -271,6 +285,7 @@ async def asyncio(
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
+        x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
         body (File | Unset): The body as it is.
 
@@ -290,5 +305,6 @@ async def asyncio(
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
+            x_request_id=x_request_id,
         )
     ).parsed
