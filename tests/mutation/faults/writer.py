@@ -348,14 +348,4 @@ FAULTS: tuple[Fault, ...] = (
         promise="A filter by action is exact.",
         tests=("tests/gateway/test_isolation.py::test_an_action_of_any_length_disturbs_no_other[sqlite]",),
     ),
-    Fault(
-        name="the index takes whole actions",
-        file="meshguard/gateway/migrations/versions/0004_action_index.py",
-        right='_KEY = "substr(action, 1, 512)"',
-        wrong='_KEY = "substr(action, 1, 4096)"',
-        promise="An action of any length can be recorded on PostgreSQL.",
-        tests=(
-            "tests/gateway/test_isolation.py::test_an_action_of_any_length_disturbs_no_other[postgresql]",
-        ),
-    ),
 )
