@@ -130,6 +130,7 @@ class RateLimit:
                 if await redis.answers():
                     break
         _log.info("Redis answers again: the rate limit is kept for all gateways together")
+        self._used_up.clear()  # that was by this gateway's own count
         self._returning = None
 
 

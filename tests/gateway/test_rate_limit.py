@@ -32,9 +32,9 @@ def pair(open_lab: Callable[..., Lab], redis: Redis) -> tuple[Lab, Lab]:
 
 
 def agent_at_both(pair: tuple[Lab, Lab]) -> tuple[httpx.Client, httpx.Client]:
-    token = pair[0].create()["token"]
+    token, later = (pair[0].create()["token"] for _ in range(2))
     here, there = pair[0].client(token), pair[1].client(token)
-    assert until(lambda: evaluate(there, 0) == 400)  # known there, and nothing counted yet
+    assert until(lambda: check(pair[1].client(later), "read:x").status_code == 200)  # so both are known there
     return here, there
 
 

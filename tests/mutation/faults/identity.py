@@ -194,8 +194,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="without Redis nothing is limited",
         file="meshguard/gateway/limits.py",
-        right="        return await self._count(self._local, agent_id, number)",
-        wrong="        return None if self.is_local else await self._count(self._local, agent_id, number)",
+        right="        return await self._count(self._local, agent_id, number, is_done=is_done)",
+        wrong="        return None",
         promise="The limit still applies while Redis is gone.",
         tests=(
             "tests/gateway/test_rate_limit.py::test_a_redis_that_never_answers_does_not_hold_up_decisions",
@@ -232,9 +232,19 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="a batch is counted though it does not fit",
         file="meshguard/gateway/limits.py",
-        right="fits = number == 1 or await limiter.test(self._item, agent_id, cost=number)",
+        right="fits = is_done or number == 1 or await limiter.test(self._item, agent_id, cost=number)",
         wrong="fits = True",
         promise="A batch over the limit is not counted.",
         tests=("tests/gateway/test_rate_limit.py::test_a_batch_that_does_not_fit_is_not_counted_locally",),
+    ),
+    Fault(
+        name="a count of its own outlives the loss of Redis",
+        file="meshguard/gateway/limits.py",
+        right="        self._used_up.clear()  # that was by this gateway's own count\n",
+        wrong="",
+        promise="When Redis is back, its count alone decides.",
+        tests=(
+            "tests/gateway/test_rate_limit.py::test_while_redis_is_gone_each_gateway_keeps_the_limit_and_says_so_once",
+        ),
     ),
 )

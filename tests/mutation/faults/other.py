@@ -275,8 +275,8 @@ COMMANDS = (
     Fault(
         name="others can read a backup",
         file="meshguard/gateway/backup.py",
-        right="os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600",
-        wrong="os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644",
+        right="create_private(part)",
+        wrong="part.touch(0o644)",
         promise="Only its owner can read a backup.",
         tests=(_CLI + "test_a_backup_of_a_running_gateway_is_restored_whole",),
     ),

@@ -131,8 +131,8 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="health waits for the threads of others",
         file="meshguard/gateway/system.py",
-        right="run_in_executor(self._pool, self._select)",
-        wrong="run_in_executor(None, self._select)",
+        right="self._gateway.pools.health.run(",
+        wrong="self._gateway.pools.reads.run(",
         promise="Long reads do not make health fail.",
         tests=("tests/gateway/test_health.py::test_long_reads_do_not_make_health_fail",),
     ),
