@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from threading import Event
 from time import monotonic
@@ -16,6 +15,8 @@ from meshguard.audit_verify import Broken, Verifier, is_head
 from meshguard.gateway import partitions, store
 from meshguard.gateway.audit_proof import REMOVED_AT_ONCE, Cut, Proof, Prover, Rows, add_row
 from meshguard.gateway.audit_seals import put_milestone, read_heads, read_milestones
+from meshguard.gateway.background import STOP_TIMEOUT
+from meshguard.gateway.pools import LONG_TIMEOUT, Pool
 from meshguard.gateway.store import audit_entries
 from meshguard.gateway.writer import Change
 
@@ -53,7 +54,7 @@ class Retention:
         self._seals = seals
         self._span = span
         self._stopping = Event()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="meshguard-retention")
+        self._pool = Pool("retention", threads=1, waiting=10)
         self._page_began = monotonic()
         self._kept: list[Broken] = []
         self._verified: Broken | None = None
@@ -100,10 +101,12 @@ class Retention:
     async def stop(self) -> None:
         """Give up what is under way."""
         self._stopping.set()
-        await asyncio.to_thread(self._pool.shutdown)
+        with suppress(TimeoutError):
+            await self._pool.run(lambda: None, STOP_TIMEOUT)
+        self._pool.stop()
 
     async def _beside(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self._pool.run(work, LONG_TIMEOUT)
 
     def _pause(self) -> None:
         """Leave the processor to decisions for as long as the page took."""

@@ -184,6 +184,7 @@ class Writer:
             self._commit(jobs)
         except BaseException:
             self._lose_connection()
+            self._knows_head = False
             self.failing = True
             raise
         finally:
@@ -209,18 +210,24 @@ class Writer:
         jobs = [job for job in jobs if not job.is_expired]
         if not jobs:
             return self._close_if_stopping()
-        error = self._try(jobs)
-        if error is not None and not is_timeout(error):
-            is_alone = len(jobs) == 1 and not isinstance(error, _HeadLostError)
-            for job in jobs if not is_alone else ():
-                error = self._try([job])
-                if error is not None and is_outage(error):
-                    break
+        failure = self._try(jobs)
+        if failure and not is_timeout(failure) and (len(jobs) > 1 or isinstance(failure, _HeadLostError)):
+            failure = self._try_each(jobs)
         left = [job for job in jobs if not job.is_answered]
-        if left and error is not None:
-            self._note_failure(error, is_total=len(left) == len(jobs))
+        if failure:
+            self._note_failure(failure, is_total=len(left) == len(jobs))
         self._reject(left)
         return self._close_if_stopping()
+
+    def _try_each(self, jobs: list[_Job]) -> BaseException | None:
+        """Write each job in a transaction of its own, until the database fails; return the last error."""
+        last = None
+        for job in jobs:
+            error = self._try([job])
+            last = error or last
+            if error and is_outage(error):
+                break
+        return last
 
     def _close_if_stopping(self) -> None:
         if self._thread.stopping.is_set():

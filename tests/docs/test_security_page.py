@@ -31,7 +31,18 @@ TRIED: dict[str, tuple[str, ...]] = {
         "tests/policy/test_hostile_input.py REFUSED",
         "tests/policy/test_hostile_input.py HOSTILE_CONTEXTS",
     ),
-    "tampering with the audit log": ("tests/gateway/test_audit_tampering.py ATTACKS",),
+    "values of an argument without exact JSON": ("tests/python_values.py INEXACT",),
+    "ambiguous URLs and hosts": ("tests/policy/test_hosts.py AMBIGUOUS",),
+    "hosts that are not this machine": ("tests/unit/test_loopback.py ELSEWHERE",),
+    "hostile requests": ("tests/gateway/test_hostile_requests.py TRIED",),
+    "header names that claim something": ("tests/gateway/test_forwarded_headers.py NEVER",),
+    "odd values of a token's claim": ("tests/gateway/test_claims.py ODD",),
+    "connection attacks": ("tests/gateway/test_connection_attacks.py ATTACKS",),
+    "ways to change policies on disk": ("tests/gateway/policy_changes.py WAYS",),
+    "tampering with the audit log": (
+        "tests/gateway/test_audit_tampering.py ATTACKS",
+        "tests/gateway/tampering.py ATTACKS",
+    ),
     "kinds of attack at once": ("benchmarks/_attackers.py KINDS",),
 }
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")

@@ -138,6 +138,9 @@ def corpus() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
             yield f"{operation.id} {name} header", operation.method, path, {"headers": headers}
 
 
+TRIED = sum(1 for _ in corpus())
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -175,7 +178,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.mark.anyio
 async def test_no_request_causes_more_than_a_bounded_amount_of_work(
-    client: httpx.AsyncClient, works: list[Work], record_property: Callable[[str, object], None]
+    client: httpx.AsyncClient, works: list[Work]
 ) -> None:
     beyond, number = [], 0
     for label, method, path, arguments in corpus():
@@ -195,9 +198,8 @@ async def test_no_request_causes_more_than_a_bounded_amount_of_work(
             or response.status_code in {500, 503, 504}
         ):
             beyond.append((label, response.status_code, looked, len(response.content), len(details)))
-    record_property("hostile requests", number)
     assert beyond == []
-    assert number > 500
+    assert number == TRIED > 500
 
 
 @pytest.mark.parametrize("twice", [0, 39_999])

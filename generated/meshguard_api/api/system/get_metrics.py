@@ -81,6 +81,7 @@ def sync_detailed(
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
     `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_background_faults` (parts of the background work that fail at present),
     `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
     `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
@@ -119,6 +120,7 @@ def sync(
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
     `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_background_faults` (parts of the background work that fail at present),
     `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
     `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
@@ -152,6 +154,7 @@ async def asyncio_detailed(
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
     `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_background_faults` (parts of the background work that fail at present),
     `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
     `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
@@ -188,6 +191,7 @@ async def asyncio(
      Off unless the setting `METRICS_ENABLED` is on; 404 then. The metrics are
     `meshguard_policy_checks_total{decision}`, `meshguard_request_duration_seconds`,
     `meshguard_active_agents`, `meshguard_audit_entries_total`, `meshguard_condition_errors_total`,
+    `meshguard_background_faults` (parts of the background work that fail at present),
     `meshguard_admin_token_guesses_total{outcome}` (`wrong` or `locked_out`),
     `meshguard_agent_tokens_rejected_total` and `meshguard_exchanges_cut_total`.
 
