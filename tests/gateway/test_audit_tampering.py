@@ -141,8 +141,9 @@ def test_a_rewritten_chain_with_the_gateways_key_would_verify(lab: Lab, intruder
 
 
 def test_the_signature_of_one_head_does_not_fit_another(open_lab: Callable[..., Lab], tmp_path: Path) -> None:
-    open_lab()
+    open_lab().create()
     again = open_lab()
+    again.create()
     with closing(Intruder(tmp_path / "gateway.db")) as intruder:
         intruder.run("UPDATE audit_heads SET signature = (SELECT max(signature) FROM audit_heads)")
     assert verify(again)["valid"] is False
@@ -152,8 +153,9 @@ def test_a_chain_that_is_removed_with_its_head_leaves_a_gap(
     open_lab: Callable[..., Lab], tmp_path: Path
 ) -> None:
     for _ in range(2):
-        open_lab()
+        open_lab().create()
     lab = open_lab()
+    lab.create()
     with closing(Intruder(tmp_path / "gateway.db")) as intruder:
         stream = intruder.rows("SELECT stream FROM audit_heads WHERE number = 2")[0]["stream"]
         for table in ("audit_entries", "audit_heads"):

@@ -38,10 +38,13 @@ def test_the_gateway_says_what_it_is(lab: Lab) -> None:
     assert (body["name"], body["mode"], body["docs"]) == ("meshguard", "enforce", "/openapi.yaml")
 
 
+_CHECKS = ("database", "policies", "audit", "snapshot", "rateLimit", "background")
+
+
 def test_health_says_that_all_is_well(lab: Lab) -> None:
     body = lab.admin.get("/health").json()
     assert body["status"] == "healthy"
-    assert body["checks"] == dict.fromkeys(("database", "policies", "audit", "snapshot", "rateLimit"), "ok")
+    assert body["checks"] == dict.fromkeys(_CHECKS, "ok")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["timestamp"])
 
 

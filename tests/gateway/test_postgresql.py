@@ -164,7 +164,7 @@ def test_entries_that_found_no_partition_are_moved_into_a_late_one(
     open_lab: Callable[..., Lab], postgres: PostgreSQL, clock: Clock
 ) -> None:
     database = postgres.new_database()
-    lab = open_lab(database_url=database, clock=clock)
+    lab = open_lab(database_url=database, clock=clock, agent_token_ttl=365 * 86_400)
     agent = lab.agent()
     check(agent, "read:1")
     clock.seconds += 100 * 86_400

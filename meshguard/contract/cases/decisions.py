@@ -89,11 +89,13 @@ def evaluate_answers_a_denial_with_200_and_deny(gateway: Subject) -> None:
 
 @case("evaluate; schema Explanation")
 def a_decision_is_explained_when_asked(gateway: Subject) -> None:
-    """With `explain: true` a decision says how it came about, and otherwise not."""
+    """With `explain: true` a decision has `explanation`, or `conditional` where agents get no more."""
     asked = expect(gateway.evaluate(gateway.reader.token, gateway.read("x"), explain=True), OK)
-    explanation = asked.object().get("explanation")
-    expect_that(isinstance(explanation, dict), "the decision has no explanation", asked)
-    expect_fields(expect(gateway.evaluate(gateway.reader.token, gateway.read("x")), OK), explanation=None)
+    decision = asked.object()
+    explained = isinstance(decision.get("explanation"), dict) or isinstance(decision.get("conditional"), bool)
+    expect_that(explained, "the decision has neither explanation nor conditional", asked)
+    plain = expect(gateway.evaluate(gateway.reader.token, gateway.read("x")), OK)
+    expect_fields(plain, explanation=None, conditional=None)
 
 
 @case("evaluate_batch")
