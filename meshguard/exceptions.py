@@ -136,7 +136,7 @@ class PolicyDeniedError(MeshGuardError):
         self.rule = rule
         self.reason = reason or "Access denied by policy"
         self.decision = decision
-        self.explanation: Explanation | None = decision.explanation if decision else None
+        self.explanation: Explanation | None = None if decision is None else decision.explanation
         by_policy = f" by policy '{policy}'" if policy else ""
         by_rule = f" (rule: {rule})" if rule else ""
         super().__init__(

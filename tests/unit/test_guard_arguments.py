@@ -204,7 +204,7 @@ def test_a_context_arrives_exactly(gateway: Gateway, client: MeshGuardClient, na
 
 
 def test_a_batch_that_is_too_large_is_an_error(gateway: Gateway, client: MeshGuardClient) -> None:
-    with pytest.raises(InvalidRequestError, match="it holds too much"):
+    with pytest.raises(InvalidRequestError, match="it contains too much"):
         client.check_many([{"action": "a", "resource": "x" * 11_000_000}])
     assert gateway.received == []
 
