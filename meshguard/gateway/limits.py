@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItemPerMinute
@@ -126,9 +125,8 @@ class RateLimit:
     async def _return(self, redis: _Redis) -> None:
         while True:
             await asyncio.sleep(_RETRY)
-            with suppress(Exception):  # whatever it is, the next try follows
-                if await redis.answers():
-                    break
+            if await redis.answers():
+                break
         _log.info("Redis answers again: the rate limit is kept for all gateways together")
         self._used_up.clear()  # that was by this gateway's own count
         self._returning = None
