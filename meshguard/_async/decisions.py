@@ -146,8 +146,7 @@ class Decisions(ClientBase):
             from meshguard import PolicyDeniedError
 
             @client.govern("write:email")
-            @awaited  # sync:
-        async def send_email(to: str) -> str:
+            async def send_email(to: str) -> str:
                 return f"sent to {to}"
 
             try:

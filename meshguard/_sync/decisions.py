@@ -143,7 +143,7 @@ class Decisions(ClientBase):
             from meshguard import PolicyDeniedError
 
             @client.govern("write:email")
-        def send_email(to: str) -> str:
+            def send_email(to: str) -> str:
                 return f"sent to {to}"
 
             try:
