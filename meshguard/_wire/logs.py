@@ -1,4 +1,4 @@
-"""What the client logs of each attempt: never a credential, a query or content."""
+"""What the client logs of each attempt; never a credential, a query, an upstream path, or content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def log_attempt(
         _log.debug(
             "%s %s: %s in %.1f ms (attempt %d, request %s)",
             request.method,
-            request.url.path,
+            _path(request),
             _result(outcome),
             seconds * 1000,
             attempt,
@@ -30,7 +30,7 @@ def log_attempt(
 
 def log_retry(request: httpx.Request, outcome: httpx.Response | Exception, delay: float) -> None:
     """Log at DEBUG that a request is sent again, and why."""
-    _log.debug("%s %s: retry in %.2f s after %s", request.method, request.url.path, delay, _result(outcome))
+    _log.debug("%s %s: retry in %.2f s after %s", request.method, _path(request), delay, _result(outcome))
 
 
 def log_to_stderr() -> None:
@@ -39,6 +39,13 @@ def log_to_stderr() -> None:
     if level in {"DEBUG", "INFO", "WARNING"}:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         _log.setLevel(level)
+
+
+def _path(request: httpx.Request) -> str:
+    """Return the path; that of a proxied request is content, such as the name of a customer."""
+    path = request.url.path
+    base, proxied, _ = path.partition("/proxy/")
+    return f"{base}/proxy/{{path}}" if proxied and not path.endswith("/proxy/check") else path
 
 
 def _result(outcome: httpx.Response | Exception) -> str:

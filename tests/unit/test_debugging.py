@@ -46,6 +46,19 @@ def test_each_attempt_is_logged_with_its_result_and_request_id(
         assert secret not in caplog.text
 
 
+def test_the_path_of_a_proxied_request_is_not_logged(
+    client: MeshGuardClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "meshguard")
+    client.get("/customers/hunter2", "read:a", params={"key": "hunter2"})
+    client.check("read:a")
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "GET /proxy/{path}",
+        "GET /proxy/check",
+    ]
+    assert "hunter2" not in caplog.text
+
+
 def test_a_failure_to_connect_is_logged_by_its_kind(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "meshguard")
     with MeshGuardClient("http://127.0.0.1:9", AGENT_TOKEN, max_retries=0) as client:
