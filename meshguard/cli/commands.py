@@ -17,9 +17,12 @@ _MODULES = {
     "backup": "meshguard.cli.backup",
     "contract": "meshguard.cli.contract",
     "db": "meshguard.cli.db",
+    "demo": "meshguard.cli.demo",
+    "init": "meshguard.cli.init",
     "mcp-proxy": "meshguard.cli.mcp_proxy",
     "policy": "meshguard.cli.policy",
     "restore": "meshguard.cli.restore",
+    "run": "meshguard.cli.run",
     "serve": "meshguard.cli.serve",
 }
 _EXTRAS = {"contract": "contract", "mcp-proxy": "fastmcp"}  # where it is not "gateway"

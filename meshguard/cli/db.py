@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 _URL = typer.Option(
-    None, help="The store; put a URL with a password into DATABASE_URL.  [default: sqlite:///meshguard.db]"
+    None, help="The store; put a URL with a password into DATABASE_URL.  [default: in the user's data folder]"
 )
 
 

@@ -6,12 +6,10 @@ import gc
 import ipaddress
 import logging
 import multiprocessing
-import secrets
+import signal
 import socket
 import sys
-import tempfile
 import threading
-from contextlib import ExitStack
 from functools import partial
 from logging.handlers import MemoryHandler
 from pathlib import Path  # noqa: TC003 - typer resolves it at run time
@@ -26,7 +24,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from meshguard import __version__
+from meshguard.cli.dev_gateway import follow_gateway, shown_database
+from meshguard.cli.dev_state import DevStateError, open_state
+from meshguard.cli.dev_state import database_url as dev_database_url
 from meshguard.cli.lifeline import end_with_parent
+from meshguard.cli.signals import on_signals
 from meshguard.gateway import Settings, SettingsError, load_settings, logs
 from meshguard.gateway import app as gateway
 from meshguard.gateway.connections import ConnectionLimits
@@ -50,7 +52,9 @@ def serve(  # noqa: PLR0917 - typer calls it
     policies_dir: Path | None = typer.Option(  # noqa: B008 - typer's way
         None, help="Folder of policy files, watched for changes."
     ),
-    database_url: str | None = typer.Option(None, help="The store.  [default: sqlite:///meshguard.db]"),
+    database_url: str | None = typer.Option(
+        None, help="The store.  [default: SQLite in the user's data folder; with --dev, in .meshguard]"
+    ),
     agent_token_ttl: int | None = typer.Option(None, help="Seconds that an agent token lives."),
     proxy_target: str | None = typer.Option(None, help="Base URL of the upstream."),
     proxy_action: str | None = typer.Option(
@@ -81,7 +85,7 @@ def serve(  # noqa: PLR0917 - typer calls it
     log_level: str | None = typer.Option(None, help="debug, info, warning or error."),
     log_format: str | None = typer.Option(None, help="text, or json: one object a line.  [default: text]"),
     dev: bool = typer.Option(
-        False, "--dev", help="Make secrets and an agent for this run; listen on loopback alone."
+        False, "--dev", help="Keep secrets and an agent in .meshguard, and show each decision; loopback only."
     ),
 ) -> None:
     """Run a gateway.
@@ -91,19 +95,21 @@ def serve(  # noqa: PLR0917 - typer calls it
     machine can see a command line.
     """
     flags = {name: value for name, value in locals().items() if name != "dev"}
-    with ExitStack() as stack:
-        if dev:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meshguard-"))
-            flags |= _dev_settings(database_url or f"sqlite:///{folder}/meshguard.db")
-        settings = _checked(flags, dev=dev)
-        _run(settings, dev=dev)
+    if dev:
+        flags |= _dev_settings(database_url)
+    settings = _checked(flags, dev=dev)
+    _run(settings, dev=dev)
 
 
-def _dev_settings(database_url: str) -> dict[str, Any]:
+def _dev_settings(url: str | None) -> dict[str, Any]:
+    try:
+        state = open_state()
+    except DevStateError as error:
+        _quit(str(error))
     return {
-        "jwt_secret": secrets.token_urlsafe(48),
-        "admin_token": secrets.token_urlsafe(32),
-        "database_url": database_url,
+        "jwt_secret": state.jwt_secret,
+        "admin_token": state.admin_token,
+        "database_url": url or dev_database_url(),
         "explain_to_agents": True,
     }
 
@@ -153,7 +159,13 @@ def _run(settings: Settings, *, dev: bool) -> None:
     server = make_server(settings)
     announcer = threading.Thread(target=_announce, args=(settings,), kwargs={"dev": dev}, daemon=True)
     server.on_startup(announcer.start)
+    on_signals(lambda number: _stop(server, number))
     server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+
+
+def _stop(server: Any, number: int) -> None:
+    if number in {signal.SIGINT, signal.SIGTERM}:
+        server.signal_handler_interrupt()
 
 
 def make_server(settings: Settings) -> Any:
@@ -199,37 +211,28 @@ def _spare_collector() -> None:
 
 
 def _announce(settings: Settings, *, dev: bool) -> None:
-    """Say where the gateway is, once it answers."""
+    """Say where the gateway is, once it responds; with `dev`, show decisions until the process ends."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{settings.port}"
-    with httpx.Client(base_url=url, trust_env=False) as client:
-        if not _answers(client):
-            return
-        typer.echo(f"MeshGuard gateway {__version__}, mode {settings.mode}, answers at {url}")
-        if dev:
-            _announce_agent(client, settings, url)
-        sys.stdout.flush()
+    if not _responds(url):
+        return
+    typer.echo(f"MeshGuard gateway {__version__}, mode {settings.mode}, is ready at {url}")
+    typer.echo(f"Database: {shown_database(settings.database_url.get_secret_value())}")
+    sys.stdout.flush()
+    if dev:
+        follow_gateway(settings, url)
 
 
-def _answers(client: httpx.Client) -> bool:
+def _responds(url: str) -> bool:
     deadline = monotonic() + _START_TIMEOUT
     pause = threading.Event()
-    while monotonic() < deadline:
-        try:
-            return client.get("/").is_success
-        except httpx.TransportError:
-            pause.wait(0.02)
+    with httpx.Client(trust_env=False) as client:
+        while monotonic() < deadline:
+            try:
+                return client.get(url).is_success
+            except httpx.TransportError:
+                pause.wait(0.02)
     return False
-
-
-def _announce_agent(client: httpx.Client, settings: Settings, url: str) -> None:
-    admin_token = settings.admin_token.get_secret_value()
-    response = client.post("/admin/agents", headers={"X-Admin-Token": admin_token}, json={"name": "dev"})
-    token = response.raise_for_status().json()["token"]
-    typer.echo("\nThe secrets hold for this run; paste these lines into another terminal:\n")
-    typer.echo(f"export MESHGUARD_GATEWAY_URL={url}")
-    typer.echo(f"export MESHGUARD_AGENT_TOKEN={token}")
-    typer.echo(f"export MESHGUARD_ADMIN_TOKEN={admin_token}")
 
 
 def _quit(*lines: str) -> NoReturn:

@@ -158,6 +158,7 @@ class PolicyFiles:
         policies = self._policies(contents)
         if policies != dict(self._current.snapshot.files):
             self._current.replace(lambda snapshot: snapshot.with_policies(files=policies))
+            _log.info("policy files loaded: %s", _listing(tuple(sorted(policies))) or "none")
 
     def _policies(self, contents: FolderContents) -> dict[str, Policy]:
         faults = list(contents.faults)

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from meshguard.gateway.data_folder import default_database_url
 from meshguard.gateway.setting_names import (
     DB_PATH,
     PREFIX,
@@ -70,7 +71,7 @@ class DatabaseSettings(BaseSettings):
     )
 
     database_url: SecretStr = Field(
-        SecretStr("sqlite:///meshguard.db"), validation_alias=_names("DATABASE_URL")
+        default_factory=lambda: SecretStr(default_database_url()), validation_alias=_names("DATABASE_URL")
     )
     audit_partition: Literal["month", "day"] = Field("month", validation_alias=_names("AUDIT_PARTITION"))
 
@@ -317,8 +318,8 @@ def database_url() -> str:
     """Return the setting `DATABASE_URL` alone, for commands that need no secrets.
 
     Example:
-        >>> database_url()
-        'sqlite:///meshguard.db'
+        >>> database_url().startswith("sqlite:///")
+        True
     """
     return load_database_settings().database_url.get_secret_value()
 

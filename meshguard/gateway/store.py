@@ -42,6 +42,7 @@ from sqlalchemy.exc import DBAPIError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from meshguard.audit_verify import NO_HASH
+from meshguard.gateway.data_folder import make_data_folder
 from meshguard.gateway.private_files import PrivateDatabase
 from meshguard.policy.json_text import exact_json, json_text
 
@@ -230,7 +231,12 @@ def open_database(url: str) -> Engine:
         return create_engine(parsed, hide_parameters=True, connect_args=settings)
     engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
     private = PrivateDatabase(parsed.database or "")
-    event.listen(engine, "do_connect", lambda *_: private.protect())  # before SQLite makes the file
+
+    def prepare_files(*_: object) -> None:
+        make_data_folder(parsed.database or "")
+        private.protect()
+
+    event.listen(engine, "do_connect", prepare_files)  # before SQLite makes the file
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

