@@ -37,7 +37,7 @@ def media_types() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name, (_, _, operation) in OPERATIONS.items():
         bodies = {f"{name} {status}": resolve(answer) for status, answer in operation["responses"].items()}
-        bodies[f"{name} request"] = operation.get("requestBody", {})
+        bodies[f"{name} request"] = resolve(operation.get("requestBody", {}))
         for where, body in bodies.items():
             found += [(f"{where} {kind}", media) for kind, media in body.get("content", {}).items()]
     return found
