@@ -1,9 +1,9 @@
 """Whatever openapi-python-client cannot generate from the contract alone.
 
-`simplify` changes the contract before the generator reads it: the generator uses the first media type that it knows
-and has none for "any", and it cannot tell two kinds of lists apart. `finish` changes the generated modules of the
-proxy: a response of the upstream is returned as bytes, whatever its status, and a body that is not a `File` is sent
-as JSON.
+`simplify` changes the contract before the generator reads it: the generator uses the first media type that
+it knows and has none for "any", and it cannot tell two kinds of lists apart. `finish` changes the generated
+modules of the proxy: a response of the upstream is returned as bytes, whatever its status, and a body that is
+not a `File` is sent as JSON.
 """
 
 from __future__ import annotations

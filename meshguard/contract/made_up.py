@@ -127,8 +127,8 @@ def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[st
 def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
     """Leave out policies of which a schema can't say whether they are valid.
 
-    Such as rules that share a name, or a time window that is empty. That schema and loader agree on the rest is
-    tested with the loader.
+    Such as rules that share a name, or a time window that is empty. That schema and loader agree on the rest
+    is tested with the loader.
     """
     operation = case.operation.definition.raw["operationId"]
     if operation not in _POLICY_OPERATIONS or case.meta.generation.mode.is_negative:
