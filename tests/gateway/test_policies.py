@@ -93,6 +93,16 @@ def test_only_an_object_is_a_policy(lab: Lab, kind: str, text: str) -> None:
     assert lab.admin.get("/admin/policies/p").status_code == 404
 
 
+def test_a_large_invalid_candidate_is_rejected(lab: Lab) -> None:
+    tags = [f"tag-{number}" for number in range(300)]
+    rule = {"effect": "allow", "actions": ["x"], "conditions": {"tags": tags, "context.a": {"gt": [1]}}}
+    candidate = {"name": "p", "rules": [rule]}
+    body = {"agent": {"trustTier": "verified"}, "action": "x", "candidate": candidate}
+    response = lab.admin.post("/admin/policies/test", json=body)
+    assert response.status_code == 400
+    assert response.json()["details"][0]["path"] == "/candidate/rules/0/conditions"
+
+
 def test_null_is_not_a_candidate(lab: Lab) -> None:
     body = {"agent": {"trustTier": "verified"}, "action": "x", "candidate": None}
     response = lab.admin.post("/admin/policies/test", json=body)
