@@ -64,8 +64,9 @@ def simplify(document: dict[str, Any]) -> None:
     del components["requestBodies"]["Upstream"]["content"][_ANY]
     for response in components["responses"].values():
         content = response.get("content", {})
-        if _ANY in content:
-            content[_BYTES] = content.pop(_ANY)
+        if _BYTES in content:
+            content.pop(_ANY, None)
+            content[_BYTES] = content.pop(_BYTES)
 
 
 def finish(package: Path) -> None:
