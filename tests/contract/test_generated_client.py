@@ -45,6 +45,7 @@ from meshguard_api.types import File
 from meshguard import AsyncMeshGuardClient, MeshGuardClient
 from meshguard.testing import running_gateway
 from tests.generators.upstream import upstream
+from tests.policy.corpus import WHOLE
 from tests.support import running_app
 
 READERS = {"name": "readers", "rules": [{"effect": "allow", "actions": ["read:*"]}]}
@@ -141,6 +142,10 @@ def test_times_are_datetimes(admin: MeshGuardClient) -> None:
         assert isinstance(page, AuditPage)
         assert len(page.entries) == number
         assert all(entry.timestamp >= since for entry in page.entries)
+
+
+def test_a_policy_keeps_its_form() -> None:
+    assert Policy.from_dict(WHOLE).to_dict() == WHOLE
 
 
 def test_conditions_are_typed(admin: MeshGuardClient, agent: MeshGuardClient) -> None:
