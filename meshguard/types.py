@@ -130,9 +130,9 @@ class Agent:
     id: str
     name: str
     trust_tier: str
-    tags: list[str] = field(default_factory=list, hash=False)
+    tags: list[str] = field(default_factory=list[str], hash=False)
     org_id: str | None = None
-    metadata: dict[str, object] = field(default_factory=dict, hash=False)
+    metadata: dict[str, object] = field(default_factory=dict[str, object], hash=False)
     status: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
