@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from meshguard import AsyncMeshGuardClient, MeshGuardClient
+from meshguard import AsyncMeshGuardClient, MeshGuardClient, exceptions, types
 
 HERE = Path(__file__).parent
 USAGE, WRONG, MISTAKES = FILES = ("typed_usage.py", "typed_wrong.py", "typed_mistakes.py")
@@ -18,6 +18,7 @@ COMMANDS = {
     "mypy": ("mypy", "--strict", "--no-incremental", "--no-error-summary"),
     "pyright": ("pyright", "--pythonpath", sys.executable),
 }
+ERRORS = [getattr(exceptions, name) for name in exceptions.__all__]
 Lines = set[tuple[str, int]]
 
 
@@ -48,6 +49,20 @@ def test_a_type_checker_flags_exactly_the_wrong_calls(checker: str) -> None:
     assert flagged(checker) == expected
     assert sum(name == WRONG for name, _ in expected) > 80
     assert sum(name == MISTAKES for name, _ in expected) > 10
+
+
+@pytest.mark.parametrize("owner", [MeshGuardClient, AsyncMeshGuardClient, *ERRORS])
+def test_no_public_signature_has_any(owner: Any) -> None:
+    for name, member in inspect.getmembers(owner):
+        function = member.fget if isinstance(member, property) else member
+        if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
+            assert not re.search(r"\bAny\b", str(function.__annotations__)), name
+
+
+def test_no_public_type_has_any() -> None:
+    named = {name: value for name, value in vars(types).items() if not name.startswith("_")}
+    fields = {name: str(getattr(value, "__annotations__", value)) for name, value in named.items()}
+    assert not {name for name, text in fields.items() if re.search(r"\bAny\b", text)}
 
 
 @pytest.mark.parametrize(

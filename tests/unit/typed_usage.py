@@ -26,6 +26,7 @@ from meshguard.client import Governed, GovernedContext
 from meshguard.types import (
     AuditEntry,
     AuditStats,
+    Conditions,
     CreatedAgent,
     ErrorDetail,
     Explanation,
@@ -204,6 +205,31 @@ async def asynchronous(
     assert_type(await client.health(), Health)
     assert_type(await client.is_healthy(), bool)
     assert_type(await client.aclose(), None)
+
+
+def policies(client: MeshGuardClient) -> Policy:
+    conditions: Conditions = {
+        "resource": "/srv/data",
+        "trustTier": ["trusted", "privileged"],
+        "context.amount": {"gt": 0, "lte": 99.5},
+        "context.path": {"within": ["/srv"], "not": {"endsWith": ".key"}},
+        "tags": {"not": {"in": ["contractor"]}},
+        "time": {"after": "09:00", "weekdays": ["mon", "tue"]},
+        "any": [
+            {"context.amount": {"lte": 100}},
+            {"all": [{"agentId": "agent_7"}, {"context.approval.by": {"exists": True}}]},
+        ],
+    }
+    policy: Policy = {
+        "name": "a",
+        "appliesTo": {"trustTiers": ["trusted"]},
+        "rules": [
+            {"effect": "allow", "actions": ["read:*"], "conditions": conditions},
+            {"effect": "deny", "actions": ["read:a"], "conditions": {"context.amount": {"gt": 5}}},
+        ],
+    }
+    assert_type(client.apply_policy(policy)["rules"][0].get("conditions"), Conditions | None)
+    return policy
 
 
 def results(decision: PolicyDecision, agent: Agent) -> None:

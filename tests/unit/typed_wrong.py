@@ -5,6 +5,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 from meshguard import Agent, AsyncMeshGuardClient, MeshGuardClient, PolicyDecision, PolicyDeniedError
+from meshguard.types import Conditions, Policy, Rule
 
 sync_client = MeshGuardClient()
 async_client = AsyncMeshGuardClient()
@@ -164,6 +165,19 @@ async def awaits(client: AsyncMeshGuardClient) -> None:
     await client.get("/a", "read:a", parms={"b": 1})  # wrong
     client.iter_audit_log(decision="maybe")  # wrong
     client.with_options(on_unavailable="ignore")  # wrong
+
+
+def policies() -> None:
+    Rule(effect="allow")  # wrong
+    Rule(effect="allow", actions="read:*")  # wrong
+    conditions: Conditions = {"context.amount": {"gtt": 5}}  # wrong
+    conditions = {"context.amount": {"gt": [5]}}  # wrong
+    conditions = {"context.path": {"not": {"startswith": "/etc"}}}  # wrong
+    conditions = {"time": {"weekdays": ["monday"]}}  # wrong
+    conditions = {"any": [{"context.amount": {"lt": 5}}, {"resource": {"equal": "a"}}]}  # wrong
+    policy: Policy = {"name": "a", "rule": []}  # wrong
+    policy = {"name": "a", "rules": [{"effect": "deny", "action": ["*"]}]}  # wrong
+    print(conditions, policy)
 
 
 def results(decision: PolicyDecision, agent: Agent, denied: PolicyDeniedError) -> None:
