@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
+
+from meshguard._wrapping import Gate, wrap_async_generator, wrap_coroutine, wrap_plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from types import TracebackType
 
     from meshguard.types import PolicyDecision
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 Client = TypeVar("Client")
 
 
@@ -56,12 +56,7 @@ class Governed(Generic[Client]):
                 "MeshGuardClient.govern can't decorate an async function; use AsyncMeshGuardClient.govern."
             )
 
-        @functools.wraps(function)
-        def governed(*args: P.args, **kwargs: P.kwargs) -> R:
-            self._enforce()
-            return function(*args, **kwargs)
-
-        return governed
+        return wrap_plain(function, _EnforcingGate(self._enforce))
 
 
 class AsyncGoverned(Generic[Client]):
@@ -107,27 +102,28 @@ class AsyncGoverned(Generic[Client]):
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return an async function that asks for a decision on every call before it runs."""
-        if inspect.isasyncgenfunction(function):
-            return cast("Callable[P, R]", self._generator(function))
         if not is_async(function):
             raise TypeError("This decorates async functions; for others use MeshGuardClient.govern.")
-        awaited = cast("Callable[P, Awaitable[Any]]", function)
+        wrap = wrap_async_generator if inspect.isasyncgenfunction(function) else wrap_coroutine
+        return wrap(function, _AsyncEnforcingGate(self._enforce))
 
-        @functools.wraps(function)
-        async def governed(*args: P.args, **kwargs: P.kwargs) -> Any:
-            await self._enforce()
-            return await awaited(*args, **kwargs)
 
-        return cast("Callable[P, R]", governed)
+class _EnforcingGate(Gate):
+    def __init__(self, enforce: Callable[[], PolicyDecision]) -> None:
+        self._enforce = enforce
 
-    def _generator(self, function: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncIterator[T]]:
-        @functools.wraps(function)
-        async def governed(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
-            await self._enforce()
-            async for item in function(*args, **kwargs):
-                yield item
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        self._enforce()
+        return kwargs
 
-        return governed
+
+class _AsyncEnforcingGate(Gate):
+    def __init__(self, enforce: Callable[[], Awaitable[PolicyDecision]]) -> None:
+        self._enforce = enforce
+
+    async def acheck(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        await self._enforce()
+        return kwargs
 
 
 def is_async(function: Callable[..., Any]) -> bool:

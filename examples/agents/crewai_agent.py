@@ -18,7 +18,7 @@ from crewai import Agent, BaseLLM, Crew, Task
 from crewai.tools import tool
 
 from meshguard.guard import Guard
-from meshguard.integrations.crewai import governed
+from meshguard.integrations.crewai import govern_crew
 from meshguard.testing import running_gateway
 
 POLICY = """
@@ -92,7 +92,7 @@ def main() -> None:
         gateway.agent("archivist", tags=["archivist"]) as archivist_client,
     ):
         guard = Guard(clerk_client, agents={"clerk": clerk_client, "archivist": archivist_client})
-        with governed(guard):
+        with govern_crew(guard):
             Crew(agents=[clerk, archivist], tasks=tasks).kickoff()
         with gateway.admin() as admin:
             entries = list(admin.iter_audit_log())[::-1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from meshguard import PolicyDeniedError
 from meshguard.guard import Guard
-from meshguard.integrations.functions import governed
+from meshguard.integrations.functions import govern_function
 from meshguard.testing import RunningGateway, running_gateway
 
 POLICY = """
@@ -33,12 +33,12 @@ def work(guard: Guard) -> list[str]:
     """Play a model that calls three tools, the last one beyond its limit; gives what was done."""
     done: list[str] = []
 
-    @governed("read:order", guard)
+    @govern_function("read:order", guard)
     def find_order(number: str) -> str:
         done.append(f"found {number}")
         return f"{number}: one pair of shoes"
 
-    @governed("write:refund", guard)
+    @govern_function("write:refund", guard)
     def refund(number: str, amount: int) -> str:
         done.append(f"refunded {amount}")
         return f"{amount} € of {number} are on their way"

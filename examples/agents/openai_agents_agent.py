@@ -12,7 +12,7 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from agents.tracing import set_trace_processors
 
 from meshguard.guard import Guard
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 from meshguard.testing import RunningGateway, running_gateway
 
 POLICY = """
@@ -65,7 +65,7 @@ async def run(gateway: RunningGateway) -> str:
     with gateway.agent("triage") as triage, gateway.agent("billing", tags=["billing"]) as billing:
         guard = Guard(triage, agents={"triage": triage, "billing": billing})
         with trace("refund for Ada") as story:
-            result = await Runner.run(governed(team(), guard), "Refund Ada 20, or better 2000.")
+            result = await Runner.run(govern_agent(team(), guard), "Refund Ada 20, or better 2000.")
         await guard.aclose()
     for item in result.new_items:
         if item.type == "tool_call_output_item":

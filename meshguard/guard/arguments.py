@@ -96,7 +96,7 @@ def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return looks(one) == looks(other)
 
 
-def own_copy(value: T) -> T:
+def private_copy(value: T) -> T:
     """Return a copy that no one else can change; the value itself if it can't be copied."""
     try:
         return copy.deepcopy(value)

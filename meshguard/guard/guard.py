@@ -58,7 +58,7 @@ class Guard:
         guard = Guard(client, action_map={"search_contacts": "read:contacts"})
         call = ToolCall("search_contacts", {"query": "Ada"})
         decision = guard.check(call)
-        print("Ada" if decision.allowed else guard.refuse(call, decision))
+        print("Ada" if decision.allowed else guard.denial_result(call, decision))
         ```
     """
 
@@ -140,7 +140,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - what can't be decided is denied
             return self._undecided(call, error)
 
-    def refused(self, call: ToolCall) -> str | None:
+    def denial_for(self, call: ToolCall) -> str | None:
         """Decide about a call, for frameworks that run the tool if a hook fails; this never raises.
 
         Args:
@@ -153,9 +153,9 @@ class Guard:
             decision = self.check(call)
         except Exception as error:  # noqa: BLE001 - with on_error="raise"
             decision = _denial(call, error)
-        return None if decision.allowed else self.refusal(call, decision)
+        return None if decision.allowed else self.safe_denial_text(call, decision)
 
-    async def arefused(self, call: ToolCall) -> str | None:
+    async def adenial_for(self, call: ToolCall) -> str | None:
         """Decide about a call without blocking the event loop; else as `refused`.
 
         Args:
@@ -168,9 +168,9 @@ class Guard:
             decision = await self.acheck(call)
         except Exception as error:  # noqa: BLE001 - with on_error="raise"
             decision = _denial(call, error)
-        return None if decision.allowed else self.refusal(call, decision)
+        return None if decision.allowed else self.safe_denial_text(call, decision)
 
-    def refuse(
+    def denial_result(
         self, call: ToolCall, decision: PolicyDecision, *, default: Literal["message", "raise"] = "message"
     ) -> Any:
         """What a denied call gives in place of a result, as `on_deny` says.
@@ -192,7 +192,7 @@ class Guard:
             return self._on_deny(call, decision)
         return denial_message(call, decision)
 
-    def refuse_as_text(self, call: ToolCall, decision: PolicyDecision) -> str:
+    def denial_text(self, call: ToolCall, decision: PolicyDecision) -> str:
         """As `refuse`, as text, for frameworks that take nothing else and let errors out.
 
         Args:
@@ -207,10 +207,10 @@ class Guard:
         """
         if self._on_deny == "raise":
             raise_if_denied(decision)
-        return self.refusal(call, decision)
+        return self.safe_denial_text(call, decision)
 
-    def refusal(self, call: ToolCall, decision: PolicyDecision) -> str:
-        """As `refuse_as_text`, for frameworks that must not see an error.
+    def safe_denial_text(self, call: ToolCall, decision: PolicyDecision) -> str:
+        """As `denial_text`, for frameworks that must not see an error.
 
         Args:
             call: The call that was denied.

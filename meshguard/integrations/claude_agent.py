@@ -90,7 +90,7 @@ class _Session:
     async def decide(self, given: HookInput, _: str | None, __: HookContext) -> HookJSONOutput:
         """Our own hook: `{}` leaves the call to Claude Code's rules."""
         call = self._call(cast("dict[str, Any]", given))
-        said = await self._guard.arefused(call)
+        said = await self._guard.adenial_for(call)
         return {} if said is None else _denied("PreToolUse", said)
 
     def hook(self, inner: HookCallback) -> HookCallback:
@@ -102,7 +102,7 @@ class _Session:
             updated = _updated(output)
             if updated is None:
                 return output
-            said = await self._guard.arefused(replace(call, arguments=updated))
+            said = await self._guard.adenial_for(replace(call, arguments=updated))
             return output if said is None else _denied(given["hook_event_name"], said)
 
         return wrapped
@@ -122,7 +122,7 @@ class _Session:
             call = ToolCall(
                 tool, result.updated_input, context.tool_use_id, "claude_agent", agent, session_id
             )
-            said = await self._guard.arefused(call)
+            said = await self._guard.adenial_for(call)
             return result if said is None else PermissionResultDeny(message=said)
 
         return wrapped

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from crewai.hooks import ToolCallHookContext
 
-__all__ = ["governed", "install"]
+__all__ = ["govern_crew", "install"]
 
 _BEFORE, _AFTER = InterceptionPoint.PRE_TOOL_CALL, InterceptionPoint.POST_TOOL_CALL
 
@@ -39,7 +39,7 @@ def install(guard: Guard | None = None) -> Callable[[], None]:
     """Have each tool call of this process decided on, in all threads and event loops.
 
     Another hook that is registered later runs later, and may change the arguments after they were decided on:
-    install last, or use `governed`.
+    install last, or use `govern_crew`.
 
     Args:
         guard: How to decide. Made of `MESHGUARD_*` when left out. `agents` goes by the agents' roles.
@@ -70,7 +70,7 @@ def install(guard: Guard | None = None) -> Callable[[], None]:
 
 
 @contextmanager
-def governed(guard: Guard | None = None) -> Iterator[None]:
+def govern_crew(guard: Guard | None = None) -> Iterator[None]:
     """Have each tool call decided on that the block makes, in threads that CrewAI starts for it too.
 
     The decision is the last hook to run before the tool, on the arguments that the tool will get. A crew with
@@ -85,9 +85,9 @@ def governed(guard: Guard | None = None) -> Iterator[None]:
     Example:
         ```python
         from meshguard.guard import Guard
-        from meshguard.integrations.crewai import governed
+        from meshguard.integrations.crewai import govern_crew
 
-        with governed(Guard(client)):
+        with govern_crew(Guard(client)):
             print(crew.kickoff())
         ```
     """
@@ -118,7 +118,7 @@ class _Hooks:
         """Let the call pass with None, or block it with False."""
         with suppress(Exception):  # CrewAI runs the tool if a hook fails
             _check_names(self._guard, context)
-        said = self._guard.refused(_call(context))
+        said = self._guard.denial_for(_call(context))
         self._denied.last = context.tool_input, said
         return None if said is None else False
 

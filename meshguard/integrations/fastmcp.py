@@ -80,7 +80,7 @@ class MeshGuardMiddleware(Middleware):
         call = _call(context, context.message.name, context.message.arguments)
         decision = await self._guard.acheck(call)
         if not decision.allowed:
-            raise ToolError(self._guard.refusal(call, decision))
+            raise ToolError(self._guard.safe_denial_text(call, decision))
         return await call_next(context)
 
     async def on_list_tools(

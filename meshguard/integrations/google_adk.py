@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy, same
+from meshguard.guard.arguments import private_copy, same
 from meshguard.integrations import needs
 
 with needs("google.adk", "google-adk"):
@@ -80,11 +80,11 @@ class MeshGuardPlugin(BasePlugin):
         # Each call has a task of its own, so that these end with it; the tool may run other agents meanwhile.
         _first_invocation.set(_first_invocation.get() or tool_context.invocation_id)
         _allowed.set(None)
-        checked = own_copy(tool_args)
+        checked = private_copy(tool_args)
         denied = await self.decide(tool.name, checked, tool_context)
         if denied is None and not same(checked, tool_args):  # another hook changed them meanwhile
             denied = await self.decide(tool.name, tool_args, tool_context)
-            checked = own_copy(tool_args)
+            checked = private_copy(tool_args)
         agent = tool_context._invocation_context.agent  # noqa: SLF001 - the public way makes a copy of all
         if denied is None and isinstance(agent, LlmAgent):
             _allowed.set(_Allowed(self, tool_context, checked))
@@ -104,7 +104,7 @@ class MeshGuardPlugin(BasePlugin):
             run_id=_first_invocation.get(),
         )
         decision = await self._guard.acheck(call)
-        return None if decision.allowed else {"error": self._guard.refuse_as_text(call, decision)}
+        return None if decision.allowed else {"error": self._guard.denial_text(call, decision)}
 
 
 def _names(first: Any) -> tuple[list[str] | None, list[str] | None]:

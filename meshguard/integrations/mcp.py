@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy
+from meshguard.guard.arguments import private_copy
 from meshguard.integrations import needs
 
 with needs("mcp", "mcp"):
@@ -85,7 +85,7 @@ class MeshGuardExtension(Extension):
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
         token = get_access_token()
-        tool, arguments = params.name, own_copy(params.arguments)
+        tool, arguments = params.name, private_copy(params.arguments)
         call = ToolCall(
             tool,
             arguments,
@@ -96,7 +96,7 @@ class MeshGuardExtension(Extension):
         )
         decision = await self._guard.acheck(call)
         if not decision.allowed:
-            return _denial(self._guard.refusal(call, decision))
+            return _denial(self._guard.safe_denial_text(call, decision))
         params.name, params.arguments = tool, arguments  # what was checked is what runs
         return await call_next(ctx)
 
@@ -154,7 +154,7 @@ class GovernedClientSession(ClientSession):
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
         if request.method == "tools/call":
-            request = own_copy(request)
+            request = private_copy(request)
             params = cast("CallToolRequestParams", request.params)
             denial = await _refused(self._guard, params.name, params.arguments, params.meta)
             if denial is not None:
@@ -209,7 +209,7 @@ class GovernedClient(Client):
             PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
-        arguments = own_copy(arguments)
+        arguments = private_copy(arguments)
         denial = await _refused(self.guard, name, arguments, kwargs.get("meta"))
         return denial or await super().call_tool(name, arguments, *args, **kwargs)
 
@@ -262,7 +262,7 @@ async def _refused(
     """Nothing if the call that a client is about to make is allowed; else what it gets."""
     call = ToolCall(tool, arguments, framework="mcp", run_id=run_id(meta))
     decision = await guard.acheck(call)
-    return None if decision.allowed else _denial(guard.refuse_as_text(call, decision))
+    return None if decision.allowed else _denial(guard.denial_text(call, decision))
 
 
 def _denial(text: str) -> CallToolResult:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from agents.tool_context import ToolContext
 
-__all__ = ["governed", "guardrail"]
+__all__ = ["govern_agent", "guardrail"]
 
 AnyAgent = TypeVar("AnyAgent", bound=Agent[Any])
 
@@ -51,13 +51,13 @@ _RUN_BY_THE_PROVIDER = (
 )
 
 
-def governed(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
+def govern_agent(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
     """Have each tool call of an agent, and of all agents that it can reach, decided on before the tool runs.
 
     Reachable are the agents in `handoffs`, those that are tools (`Agent.as_tool`), and theirs. Each call is
     decided on under the name of the agent that makes it. The agents and their MCP servers are changed in
     place; tools are copied, so that other agents with the same tools stay as they are. Governed twice, the
-    later guard decides alone. Tools and handoffs that are added afterwards need another `governed`.
+    later guard decides alone. Tools and handoffs that are added afterwards need another `govern_agent`.
 
     Args:
         agent: The agent to start with.
@@ -74,14 +74,14 @@ def governed(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
         ```python
         from agents import Agent, Runner, function_tool
         from meshguard.guard import Guard
-        from meshguard.integrations.openai_agents import governed
+        from meshguard.integrations.openai_agents import govern_agent
 
         @function_tool
         def lookup(query: str) -> str:
             return f"found {query}"
 
         guard = Guard(client)
-        agent = governed(Agent(name="desk", model=model, tools=[lookup]), guard)
+        agent = govern_agent(Agent(name="desk", model=model, tools=[lookup]), guard)
         result = await Runner.run(agent, "Find Ada.")
         print(result.final_output)
         ```
@@ -124,13 +124,13 @@ def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
             return f"found {query}"
         ```
     """
-    known = guard or Guard()
+    checked_by = guard or Guard()
 
     async def decide(data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
         call = _tool_call(data)
-        decision = await known.acheck(call)
+        decision = await checked_by.acheck(call)
         if not decision.allowed:
-            return ToolGuardrailFunctionOutput.reject_content(known.refuse_as_text(call, decision))
+            return ToolGuardrailFunctionOutput.reject_content(checked_by.denial_text(call, decision))
         _shield(data.context, call)
         return ToolGuardrailFunctionOutput.allow()
 

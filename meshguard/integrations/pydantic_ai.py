@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy
+from meshguard.guard.arguments import private_copy
 from meshguard.integrations import needs
 
 with needs("pydantic_ai", "pydantic-ai"):
@@ -101,7 +101,7 @@ class MeshGuardCapability(AbstractCapability[Any]):
             PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
             MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
         """
-        args = own_copy(args)
+        args = private_copy(args)
         asked = ToolCall(
             call.tool_name,
             args,
@@ -112,5 +112,5 @@ class MeshGuardCapability(AbstractCapability[Any]):
         )
         decision = await self._guard.acheck(asked)
         if not decision.allowed:
-            raise SkipToolExecution(ToolDenied(self._guard.refuse_as_text(asked, decision)))
+            raise SkipToolExecution(ToolDenied(self._guard.denial_text(asked, decision)))
         return args

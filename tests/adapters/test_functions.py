@@ -12,7 +12,7 @@ import pytest
 from meshguard import GatewayUnavailableError, MeshGuardClient, PolicyDeniedError, guard
 from meshguard.guard import Guard
 from meshguard.integrations import functions
-from meshguard.integrations.functions import governed
+from meshguard.integrations.functions import govern_function
 from meshguard.testing import RunningGateway, running_gateway
 from meshguard.testing.broken_gateway import nowhere
 from meshguard.testing.conformance import AdapterConformance, Call, Script, failures
@@ -32,7 +32,7 @@ class TestFunctions(AdapterConformance):
     values = True
 
     def govern(self, guard: Guard, function: Callable[..., Any]) -> Callable[..., Any]:
-        return governed(f"execute:{function.__name__}", guard)(function)
+        return govern_function(f"execute:{function.__name__}", guard)(function)
 
     def run(self, script: Script) -> list[str]:
         if script.mode in {"sync", "generator"}:
@@ -130,7 +130,7 @@ def test_the_kit_finds_nothing_in_an_adapter_that_is_sound() -> None:
 
 
 def test_without_a_guard_a_denial_is_raised(monkeypatch: pytest.MonkeyPatch, world: Any) -> None:
-    @governed("delete:everything")
+    @govern_function("delete:everything")
     def delete() -> str:
         raise AssertionError("it ran")
 
@@ -148,12 +148,12 @@ def test_methods_are_governed_without_self_and_with_defaults(world: Any) -> None
         guard = Guard(client)
 
         class Desk:
-            @governed("execute:transfer", guard)
+            @govern_function("execute:transfer", guard)
             def small(self, amount: int = 10) -> str:
                 return f"sent {amount}"
 
             @classmethod
-            @governed("execute:transfer", guard)
+            @govern_function("execute:transfer", guard)
             def large(cls, amount: int = 1000) -> str:  # noqa: ARG003
                 raise AssertionError("it ran")
 
@@ -174,9 +174,9 @@ def paying(guard: Guard, shape: str, paid: list[Any]) -> Callable[..., Any]:
         return pay(amount)
 
     if shape in {"sync", "generator"}:
-        tool = governed("execute:transfer", guard)(_SHAPES[shape](pay))
+        tool = govern_function("execute:transfer", guard)(_SHAPES[shape](pay))
         return lambda amount: tool(amount) if shape == "sync" else list(tool(amount))
-    atool = governed("execute:transfer", guard)(_SHAPES[shape](apay))
+    atool = govern_function("execute:transfer", guard)(_SHAPES[shape](apay))
 
     async def run(amount: Any) -> Any:
         try:
@@ -274,7 +274,7 @@ def test_a_context_function_makes_room_for_other_arguments(world: Any) -> None:
     with world.agent("payer") as (client, _):
         guard = Guard(client, context=lambda call: {"args": {"amount": call.arguments["amount"]}})
 
-        @governed("execute:transfer", guard)
+        @govern_function("execute:transfer", guard)
         def pay(session: object, amount: int) -> bool:  # noqa: ARG001
             return amount > 0
 
@@ -286,7 +286,7 @@ def test_a_context_function_makes_room_for_other_arguments(world: Any) -> None:
 
 def test_a_decorator_in_the_wrong_place_says_so() -> None:
     with pytest.raises(TypeError, match="below @classmethod"):
-        governed("read:x")(classmethod(print))  # type: ignore[arg-type]
+        govern_function("read:x")(classmethod(print))  # type: ignore[arg-type]
 
 
 def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:

@@ -22,7 +22,7 @@ from meshguard import AsyncMeshGuardClient, MeshGuardClient, PolicyDecision, Pol
 from meshguard.exceptions import ConfigurationError, GatewayUnavailableError
 from meshguard.guard import Guard
 from meshguard.integrations import langchain as adapter
-from meshguard.integrations.langchain import permission
+from meshguard.integrations.langchain.published import permission
 from meshguard.langchain import (
     GovernedTool,
     GovernedToolkit,
@@ -56,8 +56,8 @@ def client(environ: str) -> Iterator[MeshGuardClient]:
     assert environ
     with MeshGuardClient() as made:
         yield made
-    permission._of_environment()[0].close()
-    permission._of_settings.cache_clear()
+    permission._from_environment()[0].close()
+    permission._from_settings.cache_clear()
 
 
 def sorry(error: PolicyDeniedError, *args: Any, **kwargs: Any) -> str:
@@ -208,7 +208,7 @@ def test_without_a_client_the_environment_at_the_call_says_whom_to_ask(
     with world.agent("archivist", ["archivist"]) as (archivist, _), monkeypatch.context() as later:
         later.setenv("MESHGUARD_AGENT_TOKEN", archivist.agent_token or "")
         assert delete() == "deleted"
-        permission._of_environment()[0].close()
+        permission._from_environment()[0].close()
 
 
 def test_an_unreachable_gateway_raises_and_nothing_runs() -> None:
@@ -591,7 +591,7 @@ def test_chat_history_comes_before_the_question(client: MeshGuardClient) -> None
 def test_what_an_agent_can_no_longer_do_is_said(
     client: MeshGuardClient, name: str, value: Any, advice: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name}: .*{advice}"):
+    with pytest.raises(ConfigurationError, match=f"{name}.*{advice}"):
         create_governed_agent(model(), [find], client, **{name: value})
 
 
@@ -658,6 +658,6 @@ def closing(work: Any, *tools: GovernedTool) -> Any:
             return await work
         finally:
             for item in tools:
-                await item._asked.guard.aclose()
+                await item._resolver.guard.aclose()
 
     return asyncio.run(closed())

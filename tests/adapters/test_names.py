@@ -29,7 +29,7 @@ from meshguard.integrations.langchain import (
     governed_tool_node,
 )
 from meshguard.integrations.mcp import GovernedClient, GovernedClientSession
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 from meshguard.integrations.pydantic_ai import MeshGuardCapability
 from meshguard.testing.conformance import AdapterConformance, World
 from tests.adapters import test_google_adk, test_pydantic_ai
@@ -79,13 +79,13 @@ def run(guard: Guard, work: Any) -> Any:
 
 def test_openai_agents_warn_of_tools_and_agents(guard: Guard, warned: Warned) -> None:
     other = Agent(name="buyer", tools=[WebSearchTool()])
-    governed(Agent(name="clerk", tools=[function_tool(look_up)], handoffs=[other]), guard)
+    govern_agent(Agent(name="clerk", tools=[function_tool(look_up)], handoffs=[other]), guard)
     assert warned() == TYPOS
 
 
 def test_openai_agents_with_an_mcp_server_know_their_agents_only(guard: Guard, warned: Warned) -> None:
     server = MCPServerStdio({"command": "never", "args": ["run"]})
-    governed(Agent(name="clerk", tools=[function_tool(look_up)], mcp_servers=[server]), guard)
+    govern_agent(Agent(name="clerk", tools=[function_tool(look_up)], mcp_servers=[server]), guard)
     assert warned() == TYPOS[1:]
 
 

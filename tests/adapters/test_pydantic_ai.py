@@ -168,7 +168,7 @@ def test_the_kit_notices_that_errors_come_out() -> None:
 
 
 def test_the_kit_notices_that_another_capability_comes_after_ours() -> None:
-    check = "test_the_arguments_that_are_decided_on_are_those_the_tool_gets"
+    check = "test_the_tool_gets_the_checked_arguments"
     assert failures(BeforeTheRewriting) == [f"{check}[{mode}]" for mode in TestPydanticAI.modes]
 
 

@@ -134,7 +134,11 @@ class WithErrorsLetOut(TestClaudeAgent):
         async def careless(given: Any, *_: Any) -> Any:
             call = ToolCall(given["tool_name"], given["tool_input"], run_id=given["session_id"])
             decision = await guard.acheck(call)
-            return {} if decision.allowed else adapter._denied("PreToolUse", guard.refusal(call, decision))
+            return (
+                {}
+                if decision.allowed
+                else adapter._denied("PreToolUse", guard.safe_denial_text(call, decision))
+            )
 
         options.hooks = {"PreToolUse": [HookMatcher(hooks=[careless])]}
         return options
@@ -170,7 +174,7 @@ def test_a_hook_that_fails_altogether_blocks(world: World, monkeypatch: pytest.M
     async def fail(*_: Any) -> Any:
         raise KeyError("a mistake")
 
-    monkeypatch.setattr(Guard, "arefused", fail)
+    monkeypatch.setattr(Guard, "adenial_for", fail)
     with world.agent("failing") as (client, _):
         script, told = play(Guard(client), [[LOOKUP]])
     assert script.ran == []

@@ -19,7 +19,7 @@ from meshguard import MeshGuardClient
 from meshguard.exact_json import encode
 from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import crewai as adapter
-from meshguard.integrations.crewai import governed, install
+from meshguard.integrations.crewai import govern_crew, install
 from meshguard.testing.conformance import (
     DELETE,
     LARGE,
@@ -137,7 +137,7 @@ class TestCrewAI(AdapterConformance):
     native = True
 
     def govern(self, guard: Guard, mode: str) -> AbstractContextManager[None]:
-        return installed(guard) if mode == "installed" else governed(guard)
+        return installed(guard) if mode == "installed" else govern_crew(guard)
 
     def run(self, script: Script) -> list[str]:
         model = ScriptedLLM.of(script.turns, native=self.native)
@@ -258,7 +258,7 @@ def test_delegation_is_decided_on_and_the_coworker_acts_under_its_own_identity(w
         script = Script(guard, [], "kickoff")
         deputy = agent_of("archivist", ScriptedLLM.of([[DELETE]]), tools_of(script))
         model = ScriptedLLM.of([[delegate], [DELETE]])
-        with governed(guard):
+        with govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script), allow_delegation=True), deputy).kickoff()
         guard.close()
     assert script.ran == [("delete_records", DELETE.arguments)]
@@ -283,7 +283,7 @@ def test_a_result_from_the_cache_is_decided_on_too(world: World) -> None:
         agent.cache = True
         crew = crew_of(agent)
         crew.cache = True
-        with governed(guard):
+        with govern_crew(guard):
             crew.kickoff()
         guard.close()
     assert [call for call, _ in script.ran] == ["lookup", "transfer"]
@@ -295,7 +295,7 @@ def test_a_scope_of_somebody_else_inside_does_not_lift_ours(world: World) -> Non
         guard = Guard(client)
         script = Script(guard, [[DELETE], [LOOKUP]], "kickoff")
         model = ScriptedLLM.of(script.turns)
-        with governed(guard), scoped_hooks({BEFORE: [lambda _: None]}):
+        with govern_crew(guard), scoped_hooks({BEFORE: [lambda _: None]}):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
     assert [call for call, _ in script.ran] == ["lookup"]
@@ -336,7 +336,7 @@ def test_agents_in_a_flow_are_governed(world: World) -> None:
             def work(self) -> str:
                 return str(agent_of("clerk", model, tools_of(script)).kickoff("Do it."))
 
-        with governed(guard):
+        with govern_crew(guard):
             Desk().kickoff()
         guard.close()
     assert script.ran == []
@@ -373,7 +373,7 @@ def test_names_that_no_tool_or_agent_has_are_warned_of(
         guard = Guard(client, action_map={"lokup": "a:b"}, agents={"clerk": client, "clark": client})
         script = Script(guard, [[LOOKUP]], "kickoff")
         model = ScriptedLLM.of(script.turns)
-        with governed(guard):
+        with govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
     said = [message for message in caplog.messages if "known so far" in message]
@@ -399,7 +399,7 @@ def test_arguments_that_change_during_the_check_do_not_run(world: World) -> None
         guard = Guard(through)
         script = Script(guard, [[SMALL]], "kickoff")
         model = ScriptedLLM.of(script.turns)
-        with scoped_hooks({BEFORE: [keep]}), governed(guard):
+        with scoped_hooks({BEFORE: [keep]}), govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
     assert kept
