@@ -206,7 +206,7 @@ def test_a_denied_function_raises_unless_on_deny_requests_something_else(world: 
 def test_no_decision_is_a_denial_that_a_function_raises(shape: str) -> None:
     paid: list[Any] = []
     with MeshGuardClient(nowhere(), "agent.token", max_retries=0, trust_env=False) as client:
-        with pytest.raises(PolicyDeniedError, match="no decision could be had"):
+        with pytest.raises(PolicyDeniedError, match="no decision was possible"):
             paying(Guard(client), shape, paid)(50)
         with pytest.raises(GatewayUnavailableError):
             paying(Guard(client, on_error="raise"), shape, paid)(50)
@@ -240,7 +240,7 @@ def test_a_value_that_json_cannot_represent_pays_nothing(
     lenient: MeshGuardClient, shape: str, name: str
 ) -> None:
     paid: list[Any] = []
-    with pytest.raises(PolicyDeniedError, match="the argument 'amount' holds"):
+    with pytest.raises(PolicyDeniedError, match="the argument 'amount' contains"):
         paying(Guard(lenient), shape, paid)(INEXACT[name])
     assert paid == []
 

@@ -40,7 +40,7 @@ NAMES = (
     "infinite", "nan", "nan decimal", "decimal beyond floats", "third", "complex", "set", "bytes", "object",
     "range", "liar", "number as a key", "half a surrogate pair", "set in a list", "nan in a mapping",
 )  # fmt: skip
-WORDS = "the argument 'amount' holds"
+WORDS = "the argument 'amount' contains"
 
 
 class Desk:

@@ -37,10 +37,10 @@ from tests.adapters.langchain_models import QUESTION, model
 from tests.adapters.mcp_traffic import served
 
 ACTIONS = {"Look up": "execute:lookup", "lokup": "execute:lookup"}
-TYPO = ["action_map has the name 'lokup', but no tool known so far is called that. Did you mean 'look_up'?"]
+TYPO = ["action_map contains 'lokup', but there is no tool with this name. Did you mean 'look_up'?"]
 TYPOS = [
     *TYPO,
-    "agents has the name 'clark', but no agent known so far is called that. Did you mean 'clerk'?",
+    "agents contains 'clark', but there is no agent with this name. Did you mean 'clerk'?",
 ]
 
 
@@ -65,7 +65,7 @@ class Warned:
 
     def __call__(self) -> list[str]:
         messages = [record.getMessage() for record in self._caplog.records]
-        return [message for message in messages if "known so far" in message]
+        return [message for message in messages if "with this name" in message]
 
 
 @pytest.fixture

@@ -200,13 +200,13 @@ def test_an_error_is_a_refusal_sync_and_async(gateway: Gateway, guarded: Any, on
     gateway.answers(Answer("<h1>It works!</h1>"))
     guard = guarded(on_error=on_error)
     call = ToolCall("send", {"to": "Ada"})
-    assert "no decision could be had" in (guard.denial_for(call) or "")
+    assert "no decision was possible" in (guard.denial_for(call) or "")
 
     async def run() -> str | None:
         said: str | None = await guard.adenial_for(call)
         return said
 
-    assert "no decision could be had" in (asyncio.run(run()) or "")
+    assert "no decision was possible" in (asyncio.run(run()) or "")
     gateway.answers({"decision": "allow", "allowed": True})
     assert guard.denial_for(call) is None
     assert asyncio.run(run()) is None
@@ -398,7 +398,7 @@ def test_no_twin_is_made_of_a_client_with_its_own_connections(
         guard = Guard(client)
         assert guard.check(ToolCall("a")).allowed
         assert not asyncio.run(guard.acheck(ToolCall("a"))).allowed
-    assert "give the guard an AsyncMeshGuardClient" in caplog.text
+    assert "Pass an AsyncMeshGuardClient" in caplog.text
 
 
 def test_what_the_user_gave_is_not_closed(client: MeshGuardClient) -> None:

@@ -167,7 +167,7 @@ def test_a_guard_that_raises_denies(world: World) -> None:
     with MeshGuardClient(world.gateway.url, "not-a-token", trust_env=False) as client:
         script, told = play(Guard(client, on_error="raise"), [[LOOKUP]])
     assert script.ran == []
-    assert "no decision could be had (AuthenticationError)" in told["call-0-0"]
+    assert "no decision was possible (AuthenticationError)" in told["call-0-0"]
 
 
 def test_a_hook_that_fails_altogether_blocks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,7 +228,7 @@ def test_a_guard_that_raises_denies(world: World) -> None:
         script = Script(Guard(client, on_error="raise"), [[LOOKUP]], "kickoff")
         [said] = TestCrewAI().run(script)
     assert script.ran == []
-    assert "no decision could be had (AuthenticationError)" in said
+    assert "no decision was possible (AuthenticationError)" in said
 
 
 def test_a_denial_that_cannot_be_worded_is_a_denial_all_the_same(world: World) -> None:
@@ -434,5 +434,5 @@ def test_a_value_of_numpy_that_is_no_number_is_denied_by_name(world: World, valu
         decision = guard.check(ToolCall("lookup", {"amount": value}))
         guard.close()
         assert not decision.allowed
-        assert "the argument 'amount' holds" in (decision.reason or "")
+        assert "the argument 'amount' contains" in (decision.reason or "")
         assert world.decisions(agent_id) == []

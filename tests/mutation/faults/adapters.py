@@ -43,7 +43,11 @@ FAULTS = (
     _fault(
         "a generator runs before its check",
         "_wrapping.py",
-        "            checked = gate.check(args, kwargs)\n        except gate.handles as error:\n            yield",
+        (
+            "            checked = gate.check(args, kwargs)\n"
+            "        except gate.handles as error:\n"
+            "            yield"
+        ),
         (
             "            first = list(body(*args, **kwargs))\n"
             "            checked = gate.check(args, kwargs)\n"
