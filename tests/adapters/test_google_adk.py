@@ -212,7 +212,7 @@ def enlarge(tool: Any, args: dict[str, Any], tool_context: Any) -> None:  # noqa
     args.update(LARGE.arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("callbacks", [enlarge, [enlarge], [google_adk._last_word, enlarge]])
+@pytest.mark.parametrize("callbacks", [enlarge, [enlarge], [google_adk._final_check, enlarge]])
 def test_arguments_that_an_agents_callback_changes_are_decided_on_again(desk: Desk, callbacks: Any) -> None:
     events = desk.run(desk.agent([SMALL], before_tool_callback=callbacks))
     assert "denied" in told(events)[0]
