@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ from meshguard.langchain import (
 )
 from meshguard.testing.conformance import World
 from tests.adapters.langchain_models import QUESTION, ScriptedModel, calls, graph, model, results
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 
 ALLOWED, DENIED = "execute:lookup", "write:email"
 
@@ -637,17 +638,21 @@ def test_the_docstrings_run(client: MeshGuardClient) -> None:
     assert run_docstrings(adapter, model=asked, **names) == 6
 
 
-def test_the_page_runs(world: World, environ: str, client: MeshGuardClient) -> None:
-    assert client
-    page = run_page("langchain", model=answering())
-    page["middleware"].guard.close()
-    page["client"].close()
-    assert page["answer"] == "100"
-    assert [item.status for item in page["state"]["messages"] if item.type == "tool"] == ["success", "error"]
-    trace = world.admin.get_audit_log(trace_id=str(page["run_id"]))
-    assert {entry["action"] for entry in trace} == {"execute:ask_clerk", "execute:lookup"}
-    actions = {entry["action"] for entry in world.decisions(environ)}
-    assert actions >= {"execute:transfer", "read:contacts", "read:web_search", "write:email", "execute:math"}
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("langchain", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    page = run_page("langchain")
+    assert page.names["answer"] == "Done."
+    assert page.decisions >= {
+        ("execute:transfer", "deny"),
+        ("execute:ask_clerk", "allow"),
+        ("execute:fetch_contacts", "allow"),
+        ("execute:web_search", "allow"),
+        ("execute:math", "allow"),
+        ("write:email", "deny"),
+    }
 
 
 def closing(work: Any, *tools: GovernedTool) -> Any:

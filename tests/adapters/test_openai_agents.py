@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ from meshguard.testing.conformance import (
 )
 from tests.adapters import mcp_child
 from tests.adapters.loops import in_default_loop
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 
 _NUMBERS = itertools.count()
@@ -378,8 +379,15 @@ def test_tools_of_the_provider_stay_as_they_are(team: Team, tool: Any) -> None:
     assert govern_agent(Agent(name="clerk", tools=[tool]), team.guard).tools == [tool]
 
 
-def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:
-    run_page("openai_agents", model=scripted([LOOKUP], [DELETE]))
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("openai_agents", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("openai_agents").decisions >= {("execute:lookup", "allow")}
+
+
+def test_the_docstrings_run(world: Any, environ: str) -> None:
     with MeshGuardClient() as client:
         assert run_docstrings(openai_agents, client=client, model=scripted([LOOKUP])) == 2
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup"}

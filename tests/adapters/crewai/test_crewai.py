@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -31,7 +32,7 @@ from meshguard.testing.conformance import (
     World,
 )
 from tests.adapters.meanwhile import meanwhile
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
 
@@ -343,11 +344,18 @@ def test_agents_in_a_flow_are_governed(world: World) -> None:
     assert "denied" in model.said()[0]
 
 
-def test_the_page_and_the_docstrings_run(world: World, environ: str) -> None:
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("crewai", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("crewai").decisions == {("execute:lookup", "allow")}
+
+
+def test_the_docstrings_run(world: World, environ: str) -> None:
     def model() -> ScriptedLLM:
         return ScriptedLLM.of([[LOOKUP], [LARGE], [DELETE]])
 
-    run_page("crewai", model=model())
     with MeshGuardClient() as client:
         crew = crew_of(agent_of("clerk", model(), tools_of(Script(Guard(client), [], "kickoff"))))
         assert run_docstrings(adapter, client=client, crew=crew) == 2
