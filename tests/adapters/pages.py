@@ -76,8 +76,8 @@ def run_page(page: str) -> Page:
                 for block in blocks[1:]:
                     _run_block(runner, block, namespace)
                 runner.run(_close(namespace))
-            for client in [value for value in namespace.values() if isinstance(value, MeshGuardClient)]:
-                client.close()
+            for made in [value for value in namespace.values() if isinstance(value, MeshGuardClient)]:
+                made.close()
             with gateway.admin() as admin:
                 entries = [entry for entry in admin.iter_audit_log() if entry.get("kind") == "decision"]
     return Page(namespace, {(entry["action"], entry["decision"]) for entry in entries})
