@@ -149,7 +149,7 @@ def test_a_recipe_comes_out_as_its_cases_say(recipe: Recipe, adapter: Callable[.
     assert outcomes == {"allow", "deny"}
 
 
-def test_a_payment_without_a_recipient_is_denied_by_name() -> None:
+def test_a_missing_recipient_is_denied_by_name() -> None:
     payments = runpy.run_path(str(FOLDER / "payments.py"))
     with running_gateway() as gateway, gateway.agent() as client:
         decision = payments["guard"](client).check(ToolCall("pay", {"amount": 10, "currency": "EUR"}))

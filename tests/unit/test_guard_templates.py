@@ -129,7 +129,7 @@ NOT_IN_PARTS = [
 
 @pytest.mark.parametrize("setting", ["name", "template", "action"])
 @pytest.mark.parametrize("value", NEVER)
-def test_an_argument_that_is_no_scalar_is_denied_by_name(
+def test_an_unusable_argument_is_denied_by_name(
     gateway: Gateway, guarded: Any, setting: str, value: Any
 ) -> None:
     options = OPTIONS[setting]
@@ -146,7 +146,7 @@ def test_an_argument_that_is_no_scalar_is_denied_by_name(
 
 @pytest.mark.parametrize("template", ["read:{x}", "{x}", "{x}:read", "a/{x}"])
 @pytest.mark.parametrize("value", NOT_IN_PARTS)
-def test_a_value_that_reaches_beyond_its_part_is_denied(template: str, value: str) -> None:
+def test_a_value_outside_its_part_is_denied(template: str, value: str) -> None:
     with pytest.raises(UndecidableError, match="the argument 'x'"):
         filled(template, {"x": value})
 
@@ -171,7 +171,7 @@ def test_a_value_contains_no_neighboring_separator(template: str, arguments: dic
         filled(template, arguments)
 
 
-def test_a_resource_that_is_one_argument_is_sent_as_it_is() -> None:
+def test_a_lone_argument_is_sent_as_it_is() -> None:
     for value in NOT_IN_PARTS:
         assert filled("{x}", {"x": value}, verbatim=True) == value
 
@@ -220,7 +220,7 @@ def or_none(template: Template, *values: str) -> str | None:
 @pytest.mark.parametrize("text", ["{x}:{y}", "{x}/{y}", "a/{x}-{y}", "{x}.{y}", "read:{x}/b/{y}", "{x}: {y}"])
 @settings(max_examples=300, deadline=None)
 @given(one=st.tuples(VALUES, VALUES), other=st.tuples(VALUES, VALUES))
-def test_different_arguments_never_fill_to_the_same_text(
+def test_different_arguments_fill_to_different_text(
     text: str, one: tuple[str, str], other: tuple[str, str]
 ) -> None:
     template = Template("action_map", text)
@@ -245,7 +245,7 @@ rules:
 
 @settings(max_examples=500, deadline=None)
 @given(path=st.lists(st.sampled_from(["public", "..", ".", "", "a", "*", "b:", "%2e"]), max_size=5))
-def test_a_filled_action_stays_in_the_folder_of_a_pattern(path: list[str]) -> None:
+def test_a_filled_action_stays_in_its_folder(path: list[str]) -> None:
     value = "/".join(path)
     action = or_none(Template("action_map", "read:{x}"), value)
     if action is not None and _is_allowed(action):
@@ -269,7 +269,7 @@ def _is_allowed(action: str, resource: str | None = None) -> bool:
 # Lists of tools
 
 
-def test_a_tool_with_a_template_is_listed_for_a_known_agent(gateway: Gateway, guarded: Any) -> None:
+def test_a_tool_with_a_template_is_listed(gateway: Gateway, guarded: Any) -> None:
     guard = guarded(
         action_map={"read": "read:{path}", "say": "say:hello"},
         resource={"say": "text"},
@@ -289,8 +289,6 @@ def test_a_tool_with_a_template_is_listed_for_a_known_agent(gateway: Gateway, gu
     assert asyncio.run(listed("stranger")) == [False, False]
 
 
-def test_a_name_in_resource_that_no_tool_has_is_reported(
-    guarded: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unknown_name_in_resource_is_reported(guarded: Any, caplog: pytest.LogCaptureFixture) -> None:
     guarded(resource={"red_file": "path"}).check_names(tools=["read_file"])
     assert "resource contains 'red_file', but there is no tool with this name" in caplog.text

@@ -342,7 +342,7 @@ TEMPLATES = (
         'r"[*:\\\\%?#]"',
         'r"[*]{9}"',
         _FILLED,
-        _TEMPLATES + "test_a_value_that_reaches_beyond_its_part_is_denied",
+        _TEMPLATES + "test_a_value_outside_its_part_is_denied",
     ),
     _fault(
         "a value may climb out of its folder",
@@ -350,7 +350,7 @@ TEMPLATES = (
         '    if {"", ".", ".."} & set(relative.split("/")):\n',
         '    if {""} & set(relative.split("/")):\n',
         _FILLED,
-        _TEMPLATES + "test_a_filled_action_stays_in_the_folder_of_a_pattern",
+        _TEMPLATES + "test_a_filled_action_stays_in_its_folder",
     ),
     _fault(
         "an absolute path may follow a folder",
@@ -366,7 +366,7 @@ TEMPLATES = (
         "    if after and after[0] in value:\n",
         "    if after and after in value * 0:\n",
         _FILLED,
-        _TEMPLATES + "test_different_arguments_never_fill_to_the_same_text",
+        _TEMPLATES + "test_different_arguments_fill_to_different_text",
     ),
     _fault(
         "a missing argument fills with nothing",
@@ -378,7 +378,7 @@ TEMPLATES = (
             "        if value is None or problem:\n"
         ),
         _FILLED,
-        _TEMPLATES + "test_an_argument_that_is_no_scalar_is_denied_by_name",
+        _TEMPLATES + "test_an_unusable_argument_is_denied_by_name",
     ),
     _fault(
         "a list fills a template as its text",
@@ -386,7 +386,7 @@ TEMPLATES = (
         '    if value.text.startswith(("[", "{", "n")):\n        return None\n',
         '    if value.text.startswith(("[", "{", "n")):\n        return value.text\n',
         _FILLED,
-        _TEMPLATES + "test_an_argument_that_is_no_scalar_is_denied_by_name",
+        _TEMPLATES + "test_an_unusable_argument_is_denied_by_name",
     ),
     _fault(
         "a composed resource takes values as they are",
