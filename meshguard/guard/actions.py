@@ -37,15 +37,15 @@ class Actions:
         Raises:
             UndecidableError: A template can't be filled with these arguments.
         """
-        if call.action is not None:
+        if isinstance(call.action, str):
             return call.action
-        action = _value(self._sources.get(call.tool), call, arguments)
+        action = _value(call.action or self._sources.get(call.tool), call, arguments)
         return self._default.replace("{tool}", call.tool) if action is None else action
 
     def depends_on_arguments(self, call: ToolCall) -> bool:
         """Whether the action comes from a template with arguments."""
-        source = self._sources.get(call.tool)
-        return call.action is None and isinstance(source, Template) and not source.is_constant
+        source = call.action or self._sources.get(call.tool)
+        return isinstance(source, Template) and not source.is_constant
 
 
 class Resources:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from meshguard.async_client import AsyncMeshGuardClient
 from meshguard.client import MeshGuardClient
 from meshguard.types import PolicyDecision
+
+if TYPE_CHECKING:
+    from meshguard.guard.templates import Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class ToolCall:
         framework: The framework, such as `langchain`.
         agent: The framework's name of the calling agent. Selects the identity (`Guard(agents=…)`).
         run_id: The framework's ID of the run. Becomes the trace ID of the decision.
-        action: The action, if the adapter knows it. Otherwise the guard determines it.
+        action: The action, if the adapter knows it: text, or a `Template` that the guard fills. By default,
+            the guard determines it.
 
     Example:
         ```python
@@ -40,7 +44,7 @@ class ToolCall:
     framework: str | None = None
     agent: str | None = None
     run_id: str | None = None
-    action: str | None = None
+    action: str | Template | None = None
 
 
 Client = MeshGuardClient | AsyncMeshGuardClient

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from meshguard._wrapping import Gate, wrap
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +29,8 @@ def govern_function(action: str, guard: Guard | None = None) -> Callable[[Callab
     selects what policies see. A generator is checked when its first item is requested.
 
     Args:
-        action: The action of the function, by convention `verb:object`.
+        action: The action of the function, by convention `verb:object`; or a template that is filled with
+            arguments, such as `"read:{path}"`.
         guard: The guard that decides. By default, one guard made from `MESHGUARD_*` at the first call serves
             all such functions; it raises errors as they are. A denial raises `PolicyDeniedError`, unless the
             guard has an `on_deny`: `"message"` returns a sentence, a function returns its own result. For a
@@ -39,6 +41,7 @@ def govern_function(action: str, guard: Guard | None = None) -> Callable[[Callab
         it below `@classmethod` and `@staticmethod`.
 
     Raises:
+        ConfigurationError: The template is not valid.
         TypeError: The decorated object is not a function.
         PolicyDeniedError: Raised by a denied call, unless the guard has another `on_deny`.
         MeshGuardError: Raised by a call that could not be checked, with the default guard or with
@@ -56,13 +59,14 @@ def govern_function(action: str, guard: Guard | None = None) -> Callable[[Callab
         print(find_contact("ada"))
         ```
     """
+    template = Template("action", action)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if not inspect.isroutine(function) or isinstance(function, classmethod | staticmethod):
             raise TypeError(
                 "govern_function decorates functions. Put it below @classmethod and @staticmethod."
             )
-        gate = _FunctionGate(function, action, lambda: guard or _default_guard())
+        gate = _FunctionGate(function, template, lambda: guard or _default_guard())
         return cast("Callable[P, R]", wrap(function, gate))
 
     return decorate
@@ -83,7 +87,9 @@ class _Denied(Exception):  # noqa: N818 - it never leaves the wrapper
 class _FunctionGate(Gate):
     handles = _Denied
 
-    def __init__(self, function: Callable[..., Any], action: str, get_guard: Callable[[], Guard]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], action: Template, get_guard: Callable[[], Guard]
+    ) -> None:
         self._name = getattr(function, "__name__", "function")
         self._signature = inspect.signature(function)
         self._action = action

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from meshguard import GatewayUnavailableError, MeshGuardClient, PolicyDeniedError, guard
+from meshguard import ConfigurationError, GatewayUnavailableError, MeshGuardClient, PolicyDeniedError, guard
 from meshguard.guard import Guard
 from meshguard.integrations import functions
 from meshguard.integrations.functions import govern_function
@@ -283,6 +283,25 @@ def test_a_context_function_makes_room_for_other_arguments(world: Any) -> None:
         with pytest.raises(PolicyDeniedError):
             pay(object(), 5000)
         guard.close()
+
+
+def test_an_action_is_filled_with_arguments(world: Any) -> None:
+    with world.agent("desk") as (client, agent_id):
+        guard = Guard(client)
+
+        @govern_function("execute:{tool}", guard)
+        def run(tool: str) -> str:
+            return f"ran {tool}"
+
+        assert run("lookup") == "ran lookup"
+        for denied in ("delete_records", "lookup:x", "../lookup"):
+            with pytest.raises(PolicyDeniedError):
+                run(denied)
+        guard.close()
+    actions = [entry["action"] for entry in world.decisions(agent_id)]
+    assert sorted(actions) == ["execute:delete_records", "execute:lookup"]
+    with pytest.raises(ConfigurationError, match="action has an invalid template"):
+        govern_function("read:{path")
 
 
 def test_a_decorator_in_the_wrong_place_says_so() -> None:

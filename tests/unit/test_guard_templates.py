@@ -207,7 +207,9 @@ def test_an_invalid_template_is_rejected_at_once(guarded: Any, options: dict[str
 # Properties
 
 
-VALUES = st.text(st.sampled_from("ab./:*-%\\ \u200b\né#?{}"), max_size=6)
+VALUES = st.text(st.sampled_from("a./:*-%"), max_size=3) | st.text(
+    st.sampled_from("ab./:*-%\\ \u200b\né#?{}"), max_size=6
+)
 
 
 def or_none(template: Template, *values: str) -> str | None:

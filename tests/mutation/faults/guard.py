@@ -366,7 +366,7 @@ TEMPLATES = (
         "    if after and after[0] in value:\n",
         "    if after and after in value * 0:\n",
         _FILLED,
-        _TEMPLATES + "test_different_arguments_fill_to_different_text",
+        _TEMPLATES + "test_a_value_contains_no_neighboring_separator",
     ),
     _fault(
         "a missing argument fills with nothing",
