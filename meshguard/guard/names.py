@@ -43,6 +43,8 @@ class ToolMap(Generic[T]):
 
     def get(self, tool: str) -> T | None:
         """The value for a tool, if there is one."""
+        if not self._exact:
+            return None
         return self._exact.get(tool) or self._normalized.get(_normalized(tool))
 
 

@@ -29,9 +29,9 @@ _RESPONSES: dict[str, tuple[int, str, bytes] | None] = {
 
 
 @contextmanager
-def broken_gateway(answer: str) -> Iterator[str]:
+def broken_gateway(kind: str) -> Iterator[str]:
     """Serve this response to every request, or hang up; yields the URL."""
-    response = _RESPONSES[answer]
+    response = _RESPONSES[kind]
 
     class Handler(BaseHTTPRequestHandler):
         def _respond(self) -> None:

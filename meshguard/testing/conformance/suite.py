@@ -152,11 +152,11 @@ class AdapterConformance:
         outcome.ran_exactly()
         outcome.model_saw(0, "denied")
 
-    @pytest.mark.parametrize("answer", ["500", "html", "allow-in-words", "hangs-up"])
-    def test_nothing_runs_on_invalid_responses(self, mode: str, answer: str) -> None:
+    @pytest.mark.parametrize("response", ["500", "html", "allow-in-words", "hangs-up"])
+    def test_nothing_runs_on_invalid_responses(self, mode: str, response: str) -> None:
         """Only an explicit allow is permission."""
         with (
-            broken_gateway(answer) as url,
+            broken_gateway(response) as url,
             MeshGuardClient(url, "agent.token", max_retries=0, trust_env=False) as client,
         ):
             outcome = self._play(Script(Guard(client), [[LOOKUP]], mode))
