@@ -170,6 +170,8 @@ class _Traced(Observation):
         self._span.set_status(self._api.trace.StatusCode.ERROR)
 
     def resulted(self, result: T) -> T:
+        if self._call.credential != "agent":
+            return result
         for decision in result if isinstance(result, list) else (result,):
             if isinstance(decision, PolicyDecision):
                 self._decided(decision.decision, degraded=decision.degraded)

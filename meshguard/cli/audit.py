@@ -91,7 +91,7 @@ def list_entries(  # noqa: PLR0917 - typer calls it
     """Show entries, newest first."""
     filters = _filters(locals())
     with _gateway() as client:
-        entries = client.iter_audit_log(**filters, page_size=min(limit, 1000))
+        entries = client.iter_audit_log(**_any_kind(filters), page_size=min(limit, 1000))
         _show(islice(entries, limit), as_json=as_json)
 
 
@@ -113,8 +113,8 @@ def tail(  # noqa: PLR0917 - typer calls it
     filters = _filters(locals())
     with _gateway() as client:
         # The window comes first: what arrives after it is shown now or at the next look.
-        window = _window(client, filters, client.get_audit_log(1, **filters)) if follow else []
-        entries = client.get_audit_log(limit, **filters) if limit else []
+        window = _window(client, filters, client.get_audit_log(1, **_any_kind(filters))) if follow else []
+        entries = client.get_audit_log(limit, **_any_kind(filters)) if limit else []
         _show_lines(reversed(entries), as_json=as_json)
         seen = _ids(window) | _ids(entries)
         while follow:
@@ -129,7 +129,7 @@ def _window(client: MeshGuardClient, filters: dict[str, Any], before: list[Any])
     """Return the entries, newest first, among which new ones may yet arrive."""
     if before:
         filters = {**filters, "since": _time(before[0]) - _OVERLAP}
-    return list(client.iter_audit_log(**filters, page_size=_PAGE))
+    return list(client.iter_audit_log(**_any_kind(filters), page_size=_PAGE))
 
 
 def _ids(entries: list[Any]) -> set[str]:
@@ -142,7 +142,7 @@ def trace(
 ) -> None:
     """Show all entries of one trace, oldest first."""
     with _gateway() as client:
-        entries = list(client.iter_audit_log(trace_id=trace_id))
+        entries = list(client.iter_audit_log(trace_id=trace_id, kind="all"))
     if not entries:
         typer.echo("No entry has this trace id.", err=True)
     _show(reversed(entries), as_json=as_json)
@@ -403,6 +403,10 @@ def _filters(given: dict[str, Any]) -> dict[str, Any]:
     return filters
 
 
+def _any_kind(filters: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "all", **filters}
+
+
 def _moment(text: str) -> datetime:
     ago = _AGO.fullmatch(text)
     try:
@@ -455,7 +459,7 @@ def _show_lines(entries: Iterable[Any], *, as_json: bool) -> None:
 
 
 def _to_json(entry: Any) -> str:
-    return json.dumps(entry, ensure_ascii=False)
+    return json.dumps({k: v for k, v in entry.items() if v is not None}, ensure_ascii=False)
 
 
 def _line(entry: Any) -> str:
