@@ -122,6 +122,8 @@ def apply(
         write_json({"dryRun": dry_run, **plan.to_json()})
     elif dry_run:
         write_note("Nothing was applied: --dry-run.")
+    else:
+        policy_apply.write_applied(plan)
 
 
 @app.command(gateway=True)

@@ -148,6 +148,10 @@ def apply_plan(client: MeshGuardClient, plan: Plan) -> None:
     except (MeshGuardError, KeyboardInterrupt) as error:
         lost = _restore(client, tried)
         raise _failure(tried[-1].name, error, lost) from None
+
+
+def write_applied(plan: Plan) -> None:
+    """Write the policies that were applied."""
     for change in plan.changes:
         write(f"✓ {'Created' if change.before is None else 'Updated'} {change.name}")
 

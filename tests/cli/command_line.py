@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Lock, Thread
+from threading import Condition, Lock, Thread
 from typing import Any
 
 from tests.environments import ROOT, clean_environ
@@ -66,10 +66,11 @@ class CommandLine:
         terminal: bool = False,
         columns: int = 80,
         answer: str = "",
+        prompt: str = "",
         progress_after: float = FOREVER,
         env: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Run a command; `answer` is what a person types in the terminal."""
+        """Run a command; `answer` is what a person types in the terminal once the prompt is shown."""
         variables = {**clean_environ(), **self.env}
         for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
             variables.pop(name, None)
@@ -81,7 +82,7 @@ class CommandLine:
             "cwd": str(self.folder),
             "progress_after": progress_after,
         }
-        return self._in_terminal(job, columns, answer) if terminal else self._in_pipes(job)
+        return self._in_terminal(job, columns, prompt, answer) if terminal else self._in_pipes(job)
 
     def _in_pipes(self, job: dict[str, Any]) -> Outcome:
         with self._fifos("stdout", "stderr", "result") as paths:
@@ -90,7 +91,7 @@ class CommandLine:
             code, stdout, stderr = (readers[name].text() for name in ("result", "stdout", "stderr"))
         return Outcome(int(code), stdout, stderr)
 
-    def _in_terminal(self, job: dict[str, Any], columns: int, answer: str) -> Outcome:
+    def _in_terminal(self, job: dict[str, Any], columns: int, prompt: str, answer: str) -> Outcome:
         with self._fifos("result") as paths, ExitStack() as stack:
             master, slave = os.openpty()
             stack.callback(os.close, master)
@@ -98,8 +99,10 @@ class CommandLine:
             name = os.ttyname(slave)
             result = _Reader(paths["result"])
             shown = _Reader(master)
-            os.write(master, answer.encode())
             self._start({**job, **paths, "stdin": name, "stdout": name, "stderr": name})
+            if answer:
+                shown.wait_for(prompt)
+                os.write(master, answer.encode())
             code = result.text()
             os.close(slave)
             output = shown.text()
@@ -128,6 +131,7 @@ class _Reader:
     def __init__(self, source: str | int) -> None:
         self._source = source
         self._pieces: list[bytes] = []
+        self._arrived = Condition()
         self._thread = Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -135,9 +139,15 @@ class _Reader:
         descriptor = os.open(self._source, os.O_RDONLY) if isinstance(self._source, str) else self._source
         with suppress(OSError):  # a terminal's end
             while piece := os.read(descriptor, 65_536):
-                self._pieces.append(piece)
+                with self._arrived:
+                    self._pieces.append(piece)
+                    self._arrived.notify()
         if isinstance(self._source, str):
             os.close(descriptor)
+
+    def wait_for(self, text: str) -> None:
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: text.encode() in b"".join(self._pieces), TIMEOUT), text
 
     def text(self) -> str:
         self._thread.join(TIMEOUT)
