@@ -240,8 +240,8 @@ COMMANDS = (
     Fault(
         name="what an agent wrote steers the terminal",
         file="meshguard/cli/text.py",
-        right='return "".join(char if char.isprintable() else "\\N{REPLACEMENT CHARACTER}" for char in str(text))',
-        wrong="return str(text)",
+        right='"\\N{REPLACEMENT CHARACTER}" for char in str(text))',
+        wrong="char for char in str(text))",
         promise="What an agent wrote does not steer the terminal of anyone who reads the audit log.",
         tests=(_CLI + "test_what_an_agent_wrote_does_not_steer_the_terminal",),
     ),
