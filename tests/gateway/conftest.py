@@ -52,11 +52,7 @@ def clock() -> Clock:
 
 # What stands in these modules holds on SQLite and on PostgreSQL.
 _ON_BOTH = (
-    "test_agents",
-    "test_audit",
-    "test_client",
-    "test_cluster",
-    "test_decisions",
+    *("test_agents", "test_audit", "test_client", "test_cluster", "test_decisions", "test_idempotency"),
     "test_identity",
     "test_policies",
 )
