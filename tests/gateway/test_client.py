@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -53,9 +58,14 @@ def client(lab: Lab) -> Iterator[MeshGuardClient]:
         yield client
 
 
-def asynchronously(lab: Lab, call: Callable[[AsyncMeshGuardClient], Any]) -> Any:
+def run(client_class: Any, call: Callable[[Any], Any], url: str) -> Any:
+    """Return the result of a call of a new client."""
+    if client_class is MeshGuardClient:
+        with MeshGuardClient(url, admin_token=ADMIN_TOKEN, trust_env=False) as client:
+            return call(client)
+
     async def scenario() -> Any:
-        async with AsyncMeshGuardClient(lab.url, admin_token=ADMIN_TOKEN, trust_env=False) as client:
+        async with AsyncMeshGuardClient(url, admin_token=ADMIN_TOKEN, trust_env=False) as client:
             return await call(client)
 
     return asyncio.run(scenario())
@@ -74,7 +84,7 @@ def test_an_export_is_verified_without_the_gateway(lab: Lab, client: MeshGuardCl
     assert (done.entries, bool(done.verification)) == (8, True)
     assert audit_verify.main([str(file)]) == 0
     twin = folder / "twin.jsonl"
-    assert asynchronously(lab, lambda twin_client: twin_client.export_audit_log(twin)) == done
+    assert run(AsyncMeshGuardClient, lambda other: other.export_audit_log(twin), lab.url) == done
     assert twin.read_bytes() == file.read_bytes()
     whole = io.BytesIO()
     assert client.export_audit_log(whole).entries == 8
@@ -103,7 +113,7 @@ def test_a_change_of_the_log_is_found(lab: Lab, client: MeshGuardClient, folder:
         assert found.first_broken["sequence"] == 4
     done = client.export_audit_log(folder / "audit.jsonl")
     assert (done.entries, bool(done.verification)) == (8, False)
-    assert asynchronously(lab, lambda twin: twin.verify_audit_log(anchors)).valid is False
+    assert not run(AsyncMeshGuardClient, lambda other: other.verify_audit_log(anchors), lab.url)
 
 
 def test_an_anchor_finds_what_the_gateway_forgot(lab: Lab, client: MeshGuardClient) -> None:
@@ -244,3 +254,76 @@ def test_an_agent_has_times(client: MeshGuardClient) -> None:
     assert agent.created_at is not None
     assert agent.created_at.tzinfo is not None
     assert agent.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z") == created["createdAt"]
+
+
+@contextmanager
+def losing_the_first_response(gateway: str) -> Iterator[str]:
+    """Run a proxy that closes the connection when the first response has arrived; gives its URL."""
+    lost = iter([True])
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            response = httpx.post(gateway + self.path, content=content, headers=headers, trust_env=False)
+            if next(lost, False):
+                self.close_connection = True
+                return
+            self.send_response(response.status_code)
+            for name in ("X-MeshGuard-Trace-ID", "X-Request-ID", "Idempotency-Replayed"):
+                if name in response.headers:
+                    self.send_header(name, response.headers[name])
+            self.send_header("Content-Length", str(len(response.content)))
+            self.end_headers()
+            self.wfile.write(response.content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+BOTH = pytest.mark.parametrize("client_class", [MeshGuardClient, AsyncMeshGuardClient])
+
+
+@BOTH
+def test_a_lost_response_creates_one_agent(lab: Lab, client_class: Any) -> None:
+    with losing_the_first_response(lab.url) as url:
+        create = partial(client_class.create_agent, name="once", idempotency_key="order-17")
+        created = run(client_class, create, url)
+    (agent,) = lab.admin.get("/admin/agents").json()["agents"]
+    assert agent["id"] == created["id"]
+    assert check(lab.client(created["token"]), "read:x").status_code == 200
+
+
+@BOTH
+def test_a_lost_response_issues_one_token(lab: Lab, client_class: Any) -> None:
+    agent = lab.create()["id"]
+    with losing_the_first_response(lab.url) as url:
+        issue = partial(client_class.issue_token, agent_id=agent, idempotency_key="order-17")
+        issued = run(client_class, issue, url)
+    assert check(lab.client(issued["token"]), "read:x").status_code == 200
+    entries = lab.entries(kind="admin", agent=agent)
+    assert [entry["action"] for entry in entries] == ["admin:agent.token", "admin:agent.create"]
+
+
+@BOTH
+def test_a_lost_response_without_a_key_is_an_error(lab: Lab, client_class: Any) -> None:
+    with losing_the_first_response(lab.url) as url, pytest.raises(GatewayUnavailableError):
+        run(client_class, partial(client_class.create_agent, name="once"), url)
+    assert len(lab.admin.get("/admin/agents").json()["agents"]) == 1
+
+
+def test_a_key_belongs_to_one_request(client: MeshGuardClient) -> None:
+    first = client.create_agent("ada", idempotency_key="order-17")
+    assert client.create_agent("ada", idempotency_key="order-17") == first
+    with pytest.raises(ConflictError, match="Idempotency-Key"):
+        client.create_agent("bob", idempotency_key="order-17")
+    with pytest.raises(ConflictError, match="Idempotency-Key"):
+        client.issue_token(first["id"], idempotency_key="order-17")

@@ -74,7 +74,7 @@ def test_a_policy_may_be_a_mapping_text_or_a_file(
     }
     for media_type, policies in forms.items():
         for policy in policies:
-            run(client_class, lambda client, policy=policy: client.apply_policy(policy), gateway.url)
+            run(client_class, partial(client_class.apply_policy, policy=policy), gateway.url)
             text = as_json if media_type.endswith("json") else as_yaml
             assert sent(gateway) == ("/admin/policies/readers", media_type, text.encode())
     run(client_class, lambda client: client.apply_policy(POLICY), gateway.url)
