@@ -102,7 +102,7 @@ def test_policies(
     if policy is not None:
         body["policy"] = text("policy", policy)
     if candidate is not None:
-        body["candidate"] = candidate
+        body["candidateText" if isinstance(candidate, str) else "candidate"] = candidate
     read = partial(_read_decision, question)
     return ApiCall("test_policies", "POST", "/admin/policies/test", read, _exact_json(body))
 

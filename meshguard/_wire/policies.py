@@ -21,6 +21,9 @@ _NAME = re.compile(
     (["']?)(?P<name>[A-Za-z0-9._-]{1,128})\1[ \t]*(?:\#.*)?\r?$""",
     re.MULTILINE | re.VERBOSE,
 )
+_FLOW_NAME = re.compile(
+    r"""\s*\{\s*(?:name|"name"|'name')\s*:\s*(["']?)(?P<name>[A-Za-z0-9._-]{1,128})\1\s*[,}]"""
+)
 
 
 def document(policy: PolicySource) -> Mapping[str, object] | str:
@@ -44,7 +47,7 @@ def name_of(policy: Mapping[str, object] | str) -> str:
     if fields is not None:
         name = fields.get("name")
     else:
-        found = _NAME.search(str(policy))
+        found = _FLOW_NAME.match(str(policy)) or _NAME.search(str(policy))
         name = found and found["name"]
     if name:
         return text("name", name)

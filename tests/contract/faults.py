@@ -230,6 +230,11 @@ def batch_in_reverse() -> Fault:
     return fault
 
 
+async def key_ignored(exchange: Exchange, ask: Ask) -> None:
+    exchange.request_headers = [pair for pair in exchange.request_headers if pair[0] != b"idempotency-key"]
+    await ask(exchange)
+
+
 async def decisions_may_be_cached(exchange: Exchange, ask: Ask) -> None:
     await ask(exchange)
     exchange.without(b"cache-control")

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
 from typing import assert_type
 
 import httpx
@@ -17,7 +19,19 @@ from meshguard import (
     RateLimitError,
     UpstreamError,
 )
-from meshguard.types import AuditEntry, AuditStats, CreatedAgent, ErrorDetail, Health, IssuedToken, Policy
+from meshguard.types import (
+    AuditEntry,
+    AuditExport,
+    AuditPage,
+    AuditStats,
+    AuditVerification,
+    CreatedAgent,
+    ErrorDetail,
+    Health,
+    IssuedToken,
+    Policy,
+    PolicyValidation,
+)
 
 
 def sync(client: MeshGuardClient, another: httpx.Client) -> None:
@@ -44,6 +58,18 @@ def sync(client: MeshGuardClient, another: httpx.Client) -> None:
     assert_type(client.apply_policy({"name": "a", "rules": []})["name"], str)
     assert_type(client.get_audit_log(limit=10, since=datetime.now(UTC)), list[AuditEntry])
     assert_type(client.iter_audit_log("deny"), Iterator[AuditEntry])
+    assert_type(client.get_audit_log(kind="all")[0]["policy"], str | None)
+    assert_type(client.list_audit_log(cursor="1-2"), AuditPage)
+    assert_type(client.list_audit_log().entries[0].timestamp, datetime)
+    assert_type(client.export_audit_log("audit.jsonl", kind="admin"), AuditExport)
+    assert_type(client.export_audit_log(BytesIO(), "deny").verification, AuditVerification | None)
+    assert_type(client.verify_audit_log(client.verify_audit_log().heads), AuditVerification)
+    assert_type(client.apply_policy(Path("readers.yaml"), "readers"), Policy)
+    assert_type(client.validate_policy("name: readers"), PolicyValidation)
+    assert_type(client.test_policies("read:a", agent={"trustTier": "verified"}), PolicyDecision)
+    assert_type(client.test_policies("read:a", agent="a", candidate={"name": "b"}), PolicyDecision)
+    assert_type(client.create_agent("a", idempotency_key="b")["createdAt"], str)
+    assert_type(client.get_agent("a").created_at, datetime | None)
     assert_type(client.audit_stats(), AuditStats)
     assert_type(client.health(), Health)
     assert_type(client.is_healthy(), bool)
@@ -67,6 +93,9 @@ async def awaited(client: AsyncMeshGuardClient) -> None:
     assert_type(client.stream("GET", "/a", "read:a"), AbstractAsyncContextManager[httpx.Response])
     assert_type(await client.list_agents(), list[Agent])
     assert_type(client.iter_audit_log(), AsyncIterator[AuditEntry])
+    assert_type(await client.export_audit_log("audit.jsonl"), AuditExport)
+    assert_type(await client.verify_audit_log([]), AuditVerification)
+    assert_type(await client.test_policies("read:a", agent="a"), PolicyDecision)
     assert_type(await client.is_healthy(), bool)
     await client.aclose()
 
