@@ -31,4 +31,4 @@ def log_levels_unchanged() -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-snapshots", action="store_true", help="write the snapshots of the command line")
+    parser.addoption("--update-snapshots", action="store_true", help="write tests/cli/snapshots")

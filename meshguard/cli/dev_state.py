@@ -64,10 +64,11 @@ def read_dev_state(path: Path = DEV_FILE) -> DevState:
 
 
 def write_dev_state(state: DevState, path: Path = DEV_FILE) -> None:
-    """Write the development gateway of a folder, for its owner only.
+    """Write the development gateway of a folder, for its owner only, and keep it out of git.
 
     Args:
         state: The gateway.
         path: The file; its folder is created where it is missing.
     """
     write_private(path, json.dumps(asdict(state), indent=2) + "\n")
+    (path.parent / ".gitignore").write_text("*\n")

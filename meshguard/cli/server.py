@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from logging.handlers import MemoryHandler
 from time import monotonic
@@ -25,6 +25,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from meshguard import __version__
+from meshguard.cli.dev_state import DevState, write_dev_state
 from meshguard.cli.errors import CommandError
 from meshguard.cli.exit_codes import ExitCode
 from meshguard.cli.lifeline import end_with_parent
@@ -193,7 +194,10 @@ def _announce_agent(client: httpx.Client, settings: Settings, url: str) -> None:
     admin_token = settings.admin_token.get_secret_value()
     response = client.post("/admin/agents", headers={"X-Admin-Token": admin_token}, json={"name": "dev"})
     token = response.raise_for_status().json()["token"]
-    typer.echo("\nThe secrets hold for this run; paste these lines into another terminal:\n")
+    with suppress(OSError):  # the lines below are enough
+        write_dev_state(DevState(url, token, admin_token))
+    typer.echo("\nThe secrets are for this run. In another terminal, in this folder, run")
+    typer.echo('eval "$(meshguard env)", or paste these lines:\n')
     typer.echo(f"export MESHGUARD_GATEWAY_URL={url}")
     typer.echo(f"export MESHGUARD_AGENT_TOKEN={token}")
     typer.echo(f"export MESHGUARD_ADMIN_TOKEN={admin_token}")

@@ -29,6 +29,7 @@ def test_the_state_is_private_and_read_back(state: Path) -> None:
     assert stat.S_IMODE(state.stat().st_mode) == 0o600
     assert stat.S_IMODE(state.parent.stat().st_mode) == 0o700
     assert read_dev_state(state) == STATE
+    assert (state.parent / ".gitignore").read_text() == "*\n"
     assert set(json.loads(state.read_text())) == {"gateway_url", "agent_token", "admin_token"}
     assert "admin" not in repr(STATE)
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from meshguard.cli.dev_state import read_dev_state
 from tests.gateway.conftest import check
 from tests.support import ADMIN_TOKEN, ALLOW_READS, SECRET, admin_client
 
@@ -116,6 +117,8 @@ def test_dev_prints_lines_to_paste_that_work(tmp_path: Path) -> None:
             assert check(agent, "read:x").status_code == 200
         admin = {"X-Admin-Token": exports["MESHGUARD_ADMIN_TOKEN"]}
         assert httpx.get(f"{url}/admin/agents", headers=admin).status_code == 200
+        state = read_dev_state(tmp_path / ".meshguard" / "dev.json")
+        assert state.variables() == exports
     assert not list(tmp_path.glob("*.db"))
 
 
