@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperGroup
 
 from meshguard.cli.errors import report
 from meshguard.cli.exit_codes import ExitCode
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PROGRAM = "meshguard"
 GATEWAY_PANEL = "Gateway options"
 
-_UsageError: Any = typer.BadParameter.__mro__[1]  # typer ships click from 0.25 on, and exports only this one
+_UsageError: Any = typer.BadParameter.__mro__[1]  # what typer raises for wrong usage; it exports a subclass
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -110,29 +110,38 @@ class App(typer.Typer):
         return super().command(name, cls=options.pop("cls", cls), context_settings=settings, **options)
 
 
-def _gateway_url_option() -> TyperOption:
+def _gateway_url_option() -> Any:
     return _stored("--gateway-url", "URL", "URL of the gateway.")
 
 
-def profile_option() -> TyperOption:
+def profile_option() -> Any:
     """Return the option `--profile`, whose value is in the context's `meta`."""
     return _stored("--profile", "NAME", "Profile to use, before the environment.")
 
 
-def _stored(flag: str, metavar: str, text: str) -> TyperOption:
-    def store(ctx: Any, _parameter: Any, value: str | None) -> None:
+def _stored(flag: str, metavar: str, text: str) -> Any:
+    def store(ctx: typer.Context, value: str | None) -> None:
         if value is not None:
             ctx.meta[f"meshguard.{flag}"] = value
 
-    return TyperOption(
-        param_decls=[flag],
-        type=str,
-        metavar=metavar,
-        help=text,
-        expose_value=False,
-        callback=store,
-        rich_help_panel=GATEWAY_PANEL,
-    )
+    def command(
+        value: str | None = typer.Option(
+            None,
+            flag,
+            metavar=metavar,
+            help=text,
+            expose_value=False,
+            callback=store,
+            rich_help_panel=GATEWAY_PANEL,
+        ),
+    ) -> None:
+        """Has the option; it is never run."""
+
+    app = typer.Typer(add_completion=False)
+    app.command()(command)
+    option, *_ = typer.main.get_command(app).params
+    option.name = f"meshguard.{flag}"  # like no parameter of a command
+    return option
 
 
 def _report_usage(error: Any) -> int:
@@ -140,7 +149,8 @@ def _report_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(message, err=True)
         return ExitCode.USAGE
-    if possible := getattr(error, "possibilities", None):
+    possible = getattr(error, "possibilities", None)
+    if possible and hasattr(error, "option_name"):
         message = f"No such option: {error.option_name}.{closest(error.option_name, possible)}"
     message = f"{' '.join(message.split()).replace(chr(39), chr(34))}"
     if not message.endswith((".", "?")):

@@ -17,6 +17,7 @@ _ALWAYS = (
     (r"\b\d{13}-(\d+)", lambda found: f"{'0' * 13}-{found[1]}"),
     (r'("(?:latencyMs|uptime|sequence)": )[\d.]+', lambda found: f"{found[1]}0"),
     (r"/tmp/mg\w{8}/config", lambda _: "~/.config"),
+    (r"\b(schema|newest) (\d+)\b", lambda found: f"{found[1]} {_like(found[2])}"),
     (re.escape(__version__), lambda _: "0.0.0"),
 )
 
