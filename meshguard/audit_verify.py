@@ -366,10 +366,19 @@ def read_json_lines(path: Path) -> Iterable[dict[str, Any]]:
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            yield _object(line, f"{path}, line {number}")
+            yield read_object(line, f"{path}, line {number}")
 
 
-def _object(text: bytes, where: str) -> dict[str, Any]:
+def read_object(text: bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object of a text, its numbers exact.
+
+    Args:
+        text: UTF-8.
+        where: Names the text in errors.
+
+    Raises:
+        UnreadableError: The text is not a JSON object, or names a key twice.
+    """
     try:
         value = json.loads(text.decode(), object_pairs_hook=_unique, parse_float=exact_number)
     except (ValueError, RecursionError) as error:
@@ -397,7 +406,7 @@ def read_heads(path: Path) -> list[dict[str, Any]]:
         UnreadableError: The file holds something else.
         OSError: The file can't be read.
     """
-    heads = _object(path.read_bytes(), str(path)).get("heads")
+    heads = read_object(path.read_bytes(), str(path)).get("heads")
     if not isinstance(heads, list) or not all(is_head(head) for head in heads):
         raise UnreadableError(f"{path}: no heads of an audit log")
     return heads

@@ -170,6 +170,8 @@ class _Traced(Observation):
         self._span.set_status(self._api.trace.StatusCode.ERROR)
 
     def resulted(self, result: T) -> T:
+        if self._call.credential != "agent":
+            return result
         found: Any = result
         for decision in cast("list[object]", found) if isinstance(found, list) else (found,):
             if isinstance(decision, PolicyDecision):

@@ -251,7 +251,7 @@ class AsyncTransport:
             else:
                 request = http_client.build_request(**options)
             if call.name != "request":
-                request.headers["Accept-Encoding"] = ENCODINGS
+                request.headers["Accept-Encoding"] = headers.get("Accept-Encoding", ENCODINGS)
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             cause = type(error).__name__
         else:

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from meshguard.config import Secret
-from meshguard.types import AgentFields, AuditEntry, CreatedAgent, IssuedToken, Rule
+from meshguard.types import AgentFields, AuditEntry, CreatedAgent, Health, IssuedToken, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,6 +81,7 @@ _NEEDED: dict[Any, frozenset[str]] = {
     AgentFields: frozenset({"id", "name", "trustTier"}),
     AuditEntry: frozenset({"timestamp", "action", "decision"}),
     CreatedAgent: frozenset({"id", "token"}),
+    Health: frozenset({"status"}),
     IssuedToken: frozenset({"id", "token"}),
     Rule: frozenset(),
 }

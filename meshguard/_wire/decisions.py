@@ -83,6 +83,30 @@ def check_many(
     return [_check_batch(batch, on_unavailable) for batch in batches]
 
 
+def test_policies(
+    action: str,
+    resource: str | None,
+    *,
+    agent: str | Mapping[str, Any],
+    context: Mapping[str, Any] | None,
+    policy: str | None,
+    candidate: Mapping[str, Any] | str | None,
+) -> ApiCall[PolicyDecision]:
+    """Operation `test_policies`."""
+    body = _evaluate_body({"action": action, "resource": resource, "context": context})
+    question = Question(body["action"], body.get("resource"))
+    if isinstance(agent, str):
+        body["agentId"] = text("agent", agent)
+    else:
+        body["agent"] = mapping("agent", agent)
+    if policy is not None:
+        body["policy"] = text("policy", policy)
+    if candidate is not None:
+        body["candidateText" if isinstance(candidate, str) else "candidate"] = candidate
+    read = partial(_read_decision, question)
+    return ApiCall("test_policies", "POST", "/admin/policies/test", read, _exact_json(body))
+
+
 def raise_if_denied(decision: PolicyDecision) -> PolicyDecision:
     """Return a decision that allows.
 

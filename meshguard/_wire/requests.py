@@ -62,9 +62,10 @@ class ApiCall(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some of the items, and the call that fetches more."""
+    """Some of the items, the cursor of the next page, and the call that fetches it."""
 
     items: list[T]
+    cursor: str | None
     next: ApiCall[Page[T]] | None
 
 

@@ -11,6 +11,7 @@ from meshguard.gateway import store
 from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import Request, Response, json_response
+from meshguard.gateway.idempotency import Created, create_once
 from meshguard.gateway.problems import Problem
 from meshguard.gateway.store import AgentRecord, to_json
 from meshguard.gateway.writer import Change
@@ -18,7 +19,6 @@ from meshguard.gateway.writer import Change
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from meshguard.gateway.auth import IssuedToken
     from meshguard.gateway.gateway import Gateway
 
 _SCANNED_AT_ONCE = 500  # agents
@@ -70,7 +70,8 @@ async def get_agent(gateway: Gateway, request: Request) -> Response:
 
 async def create_agent(gateway: Gateway, request: Request) -> Response:
     """Operation `create_agent`."""
-    fields = _fields(await request.json())
+    body = await request.json()
+    fields = _fields(body)
     now = milliseconds(gateway.clock())
     draft = AgentRecord(
         row_id=0,
@@ -88,14 +89,13 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
     issued = gateway.tokens.issue(draft)
     draft = replace(draft, token_id=issued.token_id)
 
-    def perform(connection: Connection) -> Change[AgentRecord]:
-        number = store.begin_change(connection)
+    def create(connection: Connection, number: int) -> Change[Created]:
         record = store.insert_agent(connection, replace(draft, revision=number))
         changes = {name: {"old": None, "new": getattr(record, field)} for name, field in _FIELDS.items()}
-        return _changed(gateway, request, record, "create", changes)
+        change = _changed(gateway, request, record, "create", changes)
+        return Change(Created(201, _wire(record), issued), change.rows, change.applied)
 
-    record = await gateway.writer.change(perform)
-    return json_response({**_wire(record), **_token_fields(issued)}, 201)
+    return await create_once(gateway, request, body, create)
 
 
 async def update_agent(gateway: Gateway, request: Request) -> Response:
@@ -122,18 +122,16 @@ async def update_agent(gateway: Gateway, request: Request) -> Response:
 async def issue_token(gateway: Gateway, request: Request) -> Response:
     """Operation `issue_token`."""
 
-    def perform(connection: Connection) -> Change[IssuedToken]:
-        number = store.begin_change(connection)
+    def create(connection: Connection, number: int) -> Change[Created]:
         agent = _active(connection, request)
         issued = gateway.tokens.issue(agent)
         now = milliseconds(gateway.clock())
         agent = replace(agent, token_id=issued.token_id, updated_at=now, revision=number)
         store.update_agent(connection, agent)
         change = _changed(gateway, request, agent, "token")
-        return Change(issued, change.rows, change.applied)
+        return Change(Created(200, {"id": agent.id}, issued), change.rows, change.applied)
 
-    issued = await gateway.writer.change(perform)
-    return json_response({"id": request.path["agentId"], **_token_fields(issued)})
+    return await create_once(gateway, request, None, create)
 
 
 async def revoke_agent(gateway: Gateway, request: Request) -> Response:
@@ -220,10 +218,6 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
 
 def _tier(name: str) -> str:
     return "unverified" if name == "untrusted" else name
-
-
-def _token_fields(issued: IssuedToken) -> dict[str, str]:
-    return {"token": issued.token, "expiresAt": timestamp(issued.expires_at * 1000)}
 
 
 def _wire(record: AgentRecord) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from meshguard.gateway.disk import Disk
 from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
+from meshguard.gateway.idempotency import forget_old_keys
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
 from meshguard.gateway.pools import LONG_TIMEOUT, READ_TIMEOUT, Pool, Pools
@@ -172,6 +173,7 @@ class Gateway:
         self.exchanges = Exchanges(self.tokens, self.current, self.settings.snapshot_max_age)
         self._repeat("supervision", self._revive, _SUPERVISION_INTERVAL)
         self._repeat("retention", self.prune, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
+        self._repeat("forgetting keys", self._forget_old_keys, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
         self._repeat("making partitions", self._extend_partitions, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
@@ -240,6 +242,9 @@ class Gateway:
             # Entries that find no partition go into the default one, so this can wait.
             cause = type(getattr(error, "orig", None) or error).__name__
             _log.warning("partitions of the audit log could not be made ahead (%s)", cause)
+
+    async def _forget_old_keys(self) -> None:
+        await forget_old_keys(self)
 
     async def prune(self) -> None:
         """Remove the audit entries that are older than `AUDIT_RETENTION_DAYS`.

@@ -172,11 +172,12 @@ def _subject(gateway: Gateway, body: dict[str, Any]) -> Subject:
 
 def _engine(gateway: Gateway, body: dict[str, Any]) -> PolicyEngine:
     snapshot = gateway.current.snapshot
-    if "candidate" not in body and "policy" not in body:
+    given = body.keys() & {"candidate", "candidateText", "policy"}
+    if not given:
         return snapshot.engine
     policies = {policy.name: policy for policy in snapshot.policies}
-    if "candidate" in body:
-        candidate = _loaded(body["candidate"], "/candidate")
+    for name in given - {"policy"}:
+        candidate = _loaded(body[name], f"/{name}")
         policies[candidate.name] = candidate
     if "policy" in body:
         if body["policy"] not in policies:
@@ -201,7 +202,7 @@ def _checked(text: bytes, *, is_json: bool) -> bytes:
     return text
 
 
-def _loaded(source: bytes | dict[str, object], below: str = "") -> Policy:
+def _loaded(source: bytes | str | dict[str, object], below: str = "") -> Policy:
     try:
         return load_policy(source)
     except PolicyLoadError as error:

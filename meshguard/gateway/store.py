@@ -194,6 +194,19 @@ state = Table(
     Column("value", Text, nullable=False),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("claims", Text, nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_keys_by_time", "created_at"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:

@@ -243,6 +243,11 @@ async def null_is_an_invalid_policy(exchange: Exchange, ask: Ask) -> None:
         exchange.set_json({"valid": False, "errors": exchange.json["details"], "warnings": []})
 
 
+async def key_ignored(exchange: Exchange, ask: Ask) -> None:
+    exchange.request_headers = [pair for pair in exchange.request_headers if pair[0] != b"idempotency-key"]
+    await ask(exchange)
+
+
 async def decisions_may_be_cached(exchange: Exchange, ask: Ask) -> None:
     await ask(exchange)
     exchange.without(b"cache-control")

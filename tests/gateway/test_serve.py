@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from meshguard.cli.dev_state import read_dev_state
 from tests.gateway.conftest import check
 from tests.support import ADMIN_TOKEN, ALLOW_READS, SECRET, admin_client
 
@@ -116,18 +117,20 @@ def test_dev_prints_lines_to_paste_that_work(tmp_path: Path) -> None:
             assert check(agent, "read:x").status_code == 200
         admin = {"X-Admin-Token": exports["MESHGUARD_ADMIN_TOKEN"]}
         assert httpx.get(f"{url}/admin/agents", headers=admin).status_code == 200
+        state = read_dev_state(tmp_path / ".meshguard" / "dev.json")
+        assert state.variables() == exports
     assert not list(tmp_path.glob("*.db"))
 
 
 def test_dev_never_listens_beyond_loopback() -> None:
     outcome = run("serve", "--dev", "--host", "0.0.0.0")
-    assert outcome.returncode == 1
+    assert outcome.returncode == 2
     assert "loopback" in outcome.stderr
 
 
 def test_weak_settings_are_listed_without_a_traceback() -> None:
     outcome = run("serve", "--mode", "off", JWT_SECRET="changeme")
-    assert outcome.returncode == 1
+    assert outcome.returncode == 2
     lines = outcome.stderr.splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == ["MODE", "JWT_SECRET", "ADMIN_TOKEN"]
     assert "changeme" not in outcome.stderr
@@ -138,13 +141,13 @@ def test_a_taken_port_is_said_in_one_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         outcome = run("serve", "--dev", "--port", str(taken.getsockname()[1]))
-    assert outcome.returncode == 1
-    assert outcome.stderr.startswith("HOST, PORT: can't listen")
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith("Error: Cannot listen on 127.0.0.1, port ")
 
 
 def test_a_database_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
     outcome = run("serve", "--dev", "--port", "0", "--database-url", f"sqlite:///{tmp_path}/none/x.db")
-    assert outcome.returncode == 1
+    assert outcome.returncode == 3
     assert "DATABASE_URL: the database can't be opened" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
@@ -162,6 +165,8 @@ def test_the_version_is_shown() -> None:
 
 def test_without_the_extra_the_command_says_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no typer', name='typer')")
-    outcome = run("serve", PYTHONPATH=str(tmp_path))
-    assert outcome.returncode == 1
-    assert outcome.stderr.startswith("The command line needs more packages: pip install 'meshguard[cli]'")
+    for arguments in (("serve",), ("--help",)):
+        outcome = run(*arguments, PYTHONPATH=str(tmp_path))
+        assert outcome.returncode == 3
+        expected = "Error: The command line needs more packages. Run: pip install 'meshguard[cli]'\n"
+        assert outcome.stderr == expected
