@@ -1,20 +1,28 @@
-"""What `govern` returns: context managers and decorators. The two differ in which functions they take."""
+"""Context managers and decorators that `govern` returns."""
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 from meshguard._wrapping import Gate, wrap_async_generator, wrap_coroutine, wrap_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
     from types import TracebackType
 
+    from typing_extensions import deprecated
+
     from meshguard.types import PolicyDecision
+else:
+
+    def deprecated(_message):  # noqa: ANN001, ANN201, D103 - Python 3.13 has it in warnings
+        return lambda function: function
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 Client = TypeVar("Client")
 
 
@@ -22,7 +30,7 @@ class Governed(Generic[Client]):
     """A block or function that runs only if its action is allowed.
 
     Attributes:
-        client: The client that asks.
+        client: The client that checks the action.
         action: The action.
         resource: The resource, or None.
         decision: The decision of the last `with`, or None before the first.
@@ -31,6 +39,7 @@ class Governed(Generic[Client]):
     def __init__(
         self, client: Client, action: str, resource: str | None, enforce: Callable[[], PolicyDecision]
     ) -> None:
+        _reject_function(action)
         self.client = client
         self.action = action
         self.resource = resource
@@ -49,8 +58,18 @@ class Governed(Generic[Client]):
     ) -> None:
         """Let exceptions of the block pass."""
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return a function that asks for a decision on every call before it runs."""
+    # The first overload makes type checkers reject the use of a decorated async function as one.
+    @overload
+    @deprecated("MeshGuardClient.govern can't decorate an async function; use AsyncMeshGuardClient.govern.")
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T] | AsyncIterator[T]]
+    ) -> Callable[P, T]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
+
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """Return a function that enforces the action on every call, before it runs."""
         if is_async(function):
             raise TypeError(
                 "MeshGuardClient.govern can't decorate an async function; use AsyncMeshGuardClient.govern."
@@ -58,12 +77,20 @@ class Governed(Generic[Client]):
 
         return wrap_plain(function, _EnforcingGate(self._enforce))
 
+    if not TYPE_CHECKING:
+
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError("MeshGuardClient.govern needs `with`, not `async with`.")
+
+        async def __aexit__(self, *_: object) -> None:
+            """Make `async with` reach the error above."""
+
 
 class AsyncGoverned(Generic[Client]):
     """A block or function that runs only if its action is allowed.
 
     Attributes:
-        client: The client that asks.
+        client: The client that checks the action.
         action: The action.
         resource: The resource, or None.
         decision: The decision of the last `async with`, or None before the first.
@@ -76,6 +103,7 @@ class AsyncGoverned(Generic[Client]):
         resource: str | None,
         enforce: Callable[[], Awaitable[PolicyDecision]],
     ) -> None:
+        _reject_function(action)
         self.client = client
         self.action = action
         self.resource = resource
@@ -94,18 +122,30 @@ class AsyncGoverned(Generic[Client]):
     ) -> None:
         """Let exceptions of the block pass."""
 
-    def __enter__(self) -> NoReturn:
-        raise TypeError("AsyncMeshGuardClient.govern needs `async with`.")
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> Callable[P, Coroutine[Any, Any, R]]: ...
 
-    def __exit__(self, *_: object) -> None:
-        """Make `with` reach the error above."""
+    @overload
+    def __call__(self, function: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncGenerator[T, None]]: ...
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return an async function that asks for a decision on every call before it runs."""
+    def __call__(self, function: Callable[P, object]) -> Callable[P, object]:
+        """Return an async function that enforces the action on every call, before it runs."""
         if not is_async(function):
-            raise TypeError("This decorates async functions; for others use MeshGuardClient.govern.")
+            raise TypeError(
+                "AsyncMeshGuardClient.govern can't decorate a sync function; use MeshGuardClient.govern."
+            )
         wrap = wrap_async_generator if inspect.isasyncgenfunction(function) else wrap_coroutine
         return wrap(function, _AsyncEnforcingGate(self._enforce))
+
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("AsyncMeshGuardClient.govern needs `async with`, not `with`.")
+
+        def __exit__(self, *_: object) -> None:
+            """Make `with` reach the error above."""
 
 
 class _EnforcingGate(Gate):
@@ -126,10 +166,15 @@ class _AsyncEnforcingGate(Gate):
         return kwargs
 
 
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling the function returns something to await or to iterate asynchronously."""
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether calling the function returns a coroutine or an async generator."""
     return any(
         test(candidate)
         for test in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         for candidate in (function, getattr(type(function), "__call__", None))  # noqa: B004
     )
+
+
+def _reject_function(action: object) -> None:
+    if callable(action):
+        raise TypeError('govern was used without an action. Write @client.govern("verb:object").')
