@@ -56,9 +56,13 @@ class Resources:
     """
 
     def __init__(self, resource: Resource | Mapping[str, Resource] | None) -> None:
-        by_tool = resource if isinstance(resource, Mapping) else {}
+        by_tool: Mapping[str, Resource] = {}
+        self._default: Source | None = None
+        if isinstance(resource, Mapping):
+            by_tool = resource  # pyright: ignore[reportUnknownVariableType] - `isinstance` forgets the parameters
+        elif resource is not None:
+            self._default = _resource_source(resource)
         self._by_tool = ToolMap("resource", by_tool, _resource_source)
-        self._default = None if resource is None or resource is by_tool else _resource_source(resource)
         self.names: KnownNames = self._by_tool.names
 
     def of(self, call: ToolCall, arguments: Mapping[str, object]) -> str | None:
