@@ -130,7 +130,7 @@ class AsyncGoverned(Generic[Client]):
     @overload
     def __call__(self, function: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncGenerator[T, None]]: ...
 
-    def __call__(self, function: Callable[P, object]) -> Callable[P, object]:
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
         """Return an async function that enforces the action on every call, before it runs."""
         if not is_async(function):
             raise TypeError(
