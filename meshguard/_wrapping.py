@@ -103,5 +103,5 @@ def wrap_async_generator(body: Callable[..., Any], gate: Gate) -> Callable[..., 
 
 
 def _named_like(body: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    wrapper.__annotations__ = {}  # a body without annotations must not get those of the wrapper
+    wrapper.__annotations__ = dict[str, Any]()  # a body without annotations must not get those of the wrapper
     return functools.update_wrapper(wrapper, body)

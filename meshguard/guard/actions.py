@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from meshguard.exceptions import ConfigurationError
 from meshguard.guard.names import KnownNames, ToolMap
@@ -59,7 +59,7 @@ class Resources:
         by_tool: Mapping[str, Resource] = {}
         self._default: Source | None = None
         if isinstance(resource, Mapping):
-            by_tool = cast("Mapping[str, Resource]", resource)  # type: ignore[redundant-cast]
+            by_tool = resource  # pyright: ignore[reportUnknownVariableType] - `isinstance` forgets the parameters
         elif resource is not None:
             self._default = _resource_source(resource)
         self._by_tool = ToolMap("resource", by_tool, _resource_source)

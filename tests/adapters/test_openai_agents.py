@@ -368,7 +368,7 @@ def test_a_handoff_to_an_unknown_agent_is_refused(team: Team) -> None:
         raise AssertionError("it ran")
 
     by_hand: Handoff[Any, Any] = Handoff("escalate", "Escalate.", {}, invoke, "somebody")
-    with pytest.raises(ConfigurationError, match="'escalate' does not say"):
+    with pytest.raises(ConfigurationError, match="'escalate' has no target agent"):
         govern_agent(Agent(name="clerk", handoffs=[by_hand]), team.guard)
 
 

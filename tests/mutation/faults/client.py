@@ -291,9 +291,9 @@ FAULTS = (
     ),
     Fault(
         name="leaves a governed generator open",
-        file="meshguard/governed.py",
-        right="            async with aclosing(function(*args, **kwargs)) as items:",
-        wrong="            async with __import__('contextlib').nullcontext(function(*args, **kwargs)) as items:",
+        file="meshguard/_wrapping.py",
+        right="            await items.aclose()\n",
+        wrong="            pass\n",
         promise="Closing a governed generator closes the function's own.",
         tests=("tests/unit/test_govern.py::test_closing_a_governed_generator_closes_it",),
     ),

@@ -55,7 +55,7 @@ class GovernedToolkit:
         on_deny: OnDeny | None = None,
     ) -> None:
         self.tools = tools
-        self.action_map = action_map or {}
+        self.action_map: Mapping[str, str] = action_map or {}
         self.default_action = default_action
         self.on_deny = on_deny
         self._resolver = GuardResolver(client)
