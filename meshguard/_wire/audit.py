@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from meshguard._wire.errors import invalid_response
 from meshguard._wire.intake import encodings, unrequested
@@ -67,15 +67,15 @@ def list_entries(
 
 def read_entry(response: httpx.Response, value: Any) -> AuditEntry:
     """Return an entry with all its fields."""
-    entry = typed(AuditEntry, response, value)
-    return {**_ABSENT, **entry}
+    return cast("AuditEntry", {**_ABSENT, **typed(AuditEntry, response, value)})
 
 
 def read_record(response: httpx.Response, value: Any) -> AuditRecord:
     """Return an entry as an object."""
     entry: Mapping[str, Any] = typed(AuditEntry, response, value)
-    record = {name: entry[wire] for name, wire in _WIRE_NAMES.items() if wire in entry}
-    return AuditRecord(**{**record, "timestamp": read_time(response, entry, "timestamp")})
+    record: dict[str, Any] = {name: entry[wire] for name, wire in _WIRE_NAMES.items() if wire in entry}
+    record["timestamp"] = read_time(response, entry, "timestamp")
+    return AuditRecord(**record)
 
 
 def verify() -> ApiCall[AuditVerification]:
@@ -106,7 +106,7 @@ def _read_verification(response: httpx.Response) -> AuditVerification:
     return AuditVerification(
         valid,
         entries,
-        [typed(AuditHead, response, head) for head in heads],
+        [typed(AuditHead, response, head) for head in cast("list[Any]", heads)],
         None if broken is None else typed(BrokenEntry, response, broken),
     )
 
