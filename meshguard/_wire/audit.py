@@ -97,18 +97,14 @@ def export(filters: Mapping[str, Any]) -> ApiCall[httpx.Response]:
 
 def _read_verification(response: httpx.Response) -> AuditVerification:
     body = read_object(response)
-    heads, broken = body.get("heads"), body.get("firstBroken")
-    valid, entries = body.get("valid"), body.get("entries")
-    if not (isinstance(valid, bool) and isinstance(entries, int) and isinstance(heads, list)):
-        raise invalid_response(response, "it is not the result of a verification")
+    valid = typed(bool, response, body.get("valid"))
+    entries = typed(int, response, body.get("entries"))
+    heads = typed(list[AuditHead], response, body.get("heads"))
+    broken = body.get("firstBroken")
     if valid is not (broken is None):
         raise invalid_response(response, "it contradicts itself")
-    return AuditVerification(
-        valid,
-        entries,
-        [typed(AuditHead, response, head) for head in cast("list[Any]", heads)],
-        None if broken is None else typed(BrokenEntry, response, broken),
-    )
+    place = None if broken is None else typed(BrokenEntry, response, broken)
+    return AuditVerification(valid, entries, heads, place)
 
 
 def _read_export(response: httpx.Response) -> httpx.Response:
