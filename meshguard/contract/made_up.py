@@ -135,8 +135,10 @@ def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
         return case.media_type != "application/yaml" or isinstance(case.body, dict)
     if operation not in _POLICY_OPERATIONS or case.meta.generation.mode.is_negative:
         return True
-    policy = case.body if operation == "apply_policy" else case.body.get("candidate")
-    return policy is None or (_loads(policy) and len(repr(policy)) < _HUGE)
+    names = ("candidate", "candidateText")
+    found = [case.body] if operation == "apply_policy" else [case.body.get(name) for name in names]
+    policies = [policy for policy in found if policy is not None]
+    return all(_loads(policy) and len(repr(policy)) < _HUGE for policy in policies)
 
 
 def _loads(policy: Any) -> bool:
