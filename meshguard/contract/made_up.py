@@ -137,8 +137,10 @@ def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
         return False
     if operation not in _POLICY_OPERATIONS or case.meta.generation.mode.is_negative:
         return True
-    policy = case.body if operation == "apply_policy" else case.body.get("candidate")
-    return policy is None or (_loads(policy) and len(repr(policy)) < _HUGE)
+    names = ("candidate", "candidateText")
+    found = [case.body] if operation == "apply_policy" else [case.body.get(name) for name in names]
+    policies = [policy for policy in found if policy is not None]
+    return all(_loads(policy) and len(repr(policy)) < _HUGE for policy in policies)
 
 
 def _has_negative_query(case: Any) -> bool:

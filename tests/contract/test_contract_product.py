@@ -39,9 +39,9 @@ FAULTS: dict[str, Any] = {
     "a refused policy leaves the old one in force": faults.broken_policy_removes_the_old_one,
     "to revoke a revoked agent is no error": faults.second_revocation_is_not_found,
     "a batch is decided in order": faults.batch_in_reverse(),
+    "a repeated request with a key creates nothing": faults.key_ignored,
     "times have one format": faults.times_with_an_offset,
     "a document that is not an object is not a policy": faults.null_is_an_invalid_policy,
-    "a repeated request with a key creates nothing": faults.key_ignored,
     "decisions and secrets are not to be cached": faults.decisions_may_be_cached,
     "the log verifies": faults.log_claims_to_be_broken,
     "the export holds what the list holds oldest first": faults.export_newest_first,
@@ -135,11 +135,7 @@ def test_a_gateway_that_cannot_be_tested_is_no_finding(tmp_path: Path) -> None:
         refused = contract(gateway.url, "--admin-token", "wrong", "--only", "the log verifies")
     unreachable = contract(f"http://127.0.0.1:{free_port()}", "--admin-token", ADMIN_TOKEN)
     without = contract("http://127.0.0.1:1")
-    for done, code, reason in (
-        (refused, 3, "refuses"),
-        (unreachable, 3, "can't be reached"),
-        (without, 2, "--admin-token"),
-    ):
-        assert (done.returncode, done.stdout) == (code, "")
+    for done, reason in ((refused, "refuses"), (unreachable, "can't be reached"), (without, "--admin-token")):
+        assert (done.returncode, done.stdout) == (2, "")
         assert reason in done.stderr
         assert "Traceback" not in done.stderr

@@ -46,8 +46,8 @@ CHOICES = [
     (types.TrustTier, SCHEMAS["TrustTier"]["enum"]),
     (types.AgentStatus, SCHEMAS["AgentStatusFilter"]["enum"]),
     (types.Verdict, SCHEMAS["Effect"]["enum"]),
-    (types.Weekday, SCHEMAS["TimeTests"]["properties"]["weekdays"]["items"]["enum"]),
     (types.EntryKind, PARAMETERS["AuditKind"]["schema"]["enum"]),
+    (types.Weekday, SCHEMAS["TimeTests"]["properties"]["weekdays"]["items"]["enum"]),
 ]
 
 

@@ -71,14 +71,12 @@ def test_the_script_converts(unasync: ModuleType, source: str, expected: str) ->
     assert unasync.convert(source) == expected
 
 
-def described_in(doc: str) -> set[str]:
-    return {line.split(":")[0].strip().strip("*") for line in doc.splitlines() if ": " in line}
-
-
 def documented(client_class: type, name: str) -> set[str]:
-    """The arguments that a docstring describes, with those of the method to which it refers."""
+    """The arguments that a docstring describes, those of its class, and of the method it refers to."""
     doc = str(getattr(client_class, name).__doc__)
-    described = described_in(doc)
+    owner = next(base for base in client_class.__mro__ if name in vars(base))
+    doc += "" if owner is client_class else str(owner.__doc__)
+    described = {line.split(":")[0].strip().strip("*") for line in doc.splitlines() if ": " in line}
     shared = re.search(r"the arguments of `(\w+)`", doc)
     return described | (documented(client_class, shared[1]) if shared else set())
 
@@ -88,9 +86,5 @@ def test_every_public_method_describes_its_arguments_and_has_an_example(client_c
     for name, method in members(client_class).items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
-        owner = next(base for base in client_class.__mro__ if name in vars(base))
         assert "```python" in str(method.__doc__), name
-        described = documented(client_class, name)
-        if owner is not client_class:
-            described |= described_in(str(owner.__doc__))
-        assert set(inspect.signature(method).parameters) - {"self"} <= described, name
+        assert set(inspect.signature(method).parameters) - {"self"} <= documented(client_class, name), name

@@ -152,8 +152,6 @@ def sync(client: MeshGuardClient, facts: Mapping[str, str], policy: dict[str, An
     assert_type(client.issue_token("a"), IssuedToken)
     assert_type(client.revoke_agent("a"), None)
 
-
-def sync_policies_and_log(client: MeshGuardClient, policy: dict[str, Any]) -> None:
     assert_type(client.list_policies(), list[Policy])
     assert_type(client.get_policy("a"), Policy)
     assert_type(client.apply_policy({"name": "a", "rules": []}), Policy)
@@ -161,26 +159,29 @@ def sync_policies_and_log(client: MeshGuardClient, policy: dict[str, Any]) -> No
     assert_type(client.apply_policy(policy, "a"), Policy)
     assert_type(client.apply_policy("name: a\nrules: []"), Policy)
     assert_type(client.validate_policy(policy), PolicyValidation)
-    assert_type(client.test_policies("read:a", agent={"trustTier": "verified"}), PolicyDecision)
     assert_type(client.delete_policy("a"), None)
 
     assert_type(client.get_audit_log(10, "deny", since=datetime.now(UTC)), list[AuditEntry])
-    assert_type(client.get_audit_log(kind="all")[0]["policy"], str | None)
     assert_type(client.iter_audit_log("deny", kind="decision"), Iterator[AuditEntry])
-    assert_type(client.list_audit_log().entries[0].timestamp, datetime)
-    assert_type(client.export_audit_log(BytesIO(), "deny").verification, AuditVerification | None)
-    assert_type(client.verify_audit_log(client.verify_audit_log().heads), AuditVerification)
-    assert_type(client.create_agent("a", idempotency_key="b")["createdAt"], str)
-    assert_type(client.get_agent("a").created_at, datetime | None)
     assert_type(client.audit_stats("7d"), AuditStats)
-    assert_type(client.list_audit_log(cursor="1-2"), AuditPage)
-    assert_type(client.export_audit_log("audit.jsonl", kind="admin"), AuditExport)
-    assert_type(client.verify_audit_log([]), AuditVerification)
-    assert_type(client.apply_policy(Path("readers.yaml"), "readers"), Policy)
-    assert_type(client.test_policies("read:a", agent="a", candidate={"name": "b"}), PolicyDecision)
     assert_type(client.health(), Health)
     assert_type(client.is_healthy(), bool)
     assert_type(client.close(), None)
+
+
+def administration(client: MeshGuardClient) -> None:
+    assert_type(client.get_audit_log(kind="all")[0]["policy"], str | None)
+    assert_type(client.list_audit_log(cursor="1-2"), AuditPage)
+    assert_type(client.list_audit_log().entries[0].timestamp, datetime)
+    assert_type(client.export_audit_log("audit.jsonl", kind="admin"), AuditExport)
+    assert_type(client.export_audit_log(BytesIO(), "deny").verification, AuditVerification | None)
+    assert_type(client.verify_audit_log(client.verify_audit_log().heads), AuditVerification)
+    assert_type(client.apply_policy(Path("readers.yaml"), "readers"), Policy)
+    assert_type(client.validate_policy("name: readers"), PolicyValidation)
+    assert_type(client.test_policies("read:a", agent={"trustTier": "verified"}), PolicyDecision)
+    assert_type(client.test_policies("read:a", agent="a", candidate={"name": "b"}), PolicyDecision)
+    assert_type(client.create_agent("a", idempotency_key="b")["createdAt"], str)
+    assert_type(client.get_agent("a").created_at, datetime | None)
 
 
 async def asynchronous(
@@ -220,12 +221,10 @@ async def asynchronous(
 
     assert_type(await client.get_audit_log(10, "deny"), list[AuditEntry])
     assert_type(client.iter_audit_log(), AsyncIterator[AuditEntry])
-    assert_type(await client.audit_stats("7d"), AuditStats)
-    assert_type(await client.list_audit_log(cursor="1-2"), AuditPage)
-    assert_type(await client.export_audit_log("audit.jsonl", kind="admin"), AuditExport)
+    assert_type(await client.export_audit_log("audit.jsonl"), AuditExport)
     assert_type(await client.verify_audit_log([]), AuditVerification)
-    assert_type(await client.apply_policy(Path("readers.yaml"), "readers"), Policy)
-    assert_type(await client.test_policies("read:a", agent="a", candidate={"name": "b"}), PolicyDecision)
+    assert_type(await client.test_policies("read:a", agent="a"), PolicyDecision)
+    assert_type(await client.audit_stats("7d"), AuditStats)
     assert_type(await client.health(), Health)
     assert_type(await client.is_healthy(), bool)
     assert_type(await client.aclose(), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from meshguard.contract.cases.case import case
@@ -147,10 +148,11 @@ def to_test_a_candidate_neither_applies_nor_records_it(gateway: Subject) -> None
     """A test decides as if the candidate were in force, explains it, and nothing is recorded as an act."""
     candidate = gateway.new_policy("candidate", _allow(gateway, "*"))
     agent = gateway.new_agent(tags=[candidate["name"]])
-    body = {"agentId": agent.id, "action": gateway.read("x"), "candidate": candidate}
-    answer = expect(gateway.admin("POST", "/admin/policies/test", json=body), OK)
-    found = expect_fields(answer, decision="allow", policy=candidate["name"], auditId=None)
-    expect_that(isinstance(found.get("explanation"), dict), "the decision has no explanation", answer)
+    for form in ({"candidate": candidate}, {"candidateText": json.dumps(candidate)}):
+        body = {"agentId": agent.id, "action": gateway.read("x"), **form}
+        answer = expect(gateway.admin("POST", "/admin/policies/test", json=body), OK)
+        found = expect_fields(answer, decision="allow", policy=candidate["name"], auditId=None)
+        expect_that(isinstance(found.get("explanation"), dict), "the decision has no explanation", answer)
     acts = gateway.entries(agent=agent.id, kind="decision")
     expect_that(not acts, "the test is recorded as an act of the agent", answer)
     expect_denied(gateway.check(agent.token, gateway.read("x")))
