@@ -165,6 +165,8 @@ class AgentFields(TypedDict):
     status: str
     createdAt: str
     updatedAt: str
+    description: NotRequired[str | None]
+    capabilities: NotRequired[list[str] | None]
     orgId: NotRequired[str | None]
 
 
@@ -181,6 +183,8 @@ class CreatedAgent(TypedDict):
     updatedAt: str
     token: str
     expiresAt: str
+    description: NotRequired[str | None]
+    capabilities: NotRequired[list[str] | None]
     orgId: NotRequired[str | None]
 
 
@@ -197,6 +201,7 @@ class Rule(TypedDict):
 
     effect: str
     actions: list[str]
+    id: NotRequired[str | None]
     name: NotRequired[str | None]
     description: NotRequired[str | None]
     conditions: NotRequired[dict[str, object] | None]
@@ -223,6 +228,7 @@ class Policy(TypedDict):
 
     name: str
     rules: list[Rule]
+    id: NotRequired[str | None]
     version: NotRequired[str | None]
     description: NotRequired[str | None]
     appliesTo: NotRequired[AppliesTo | None]

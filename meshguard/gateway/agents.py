@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meshguard_api import models
+from meshguard_api.types import UNSET
 
 from meshguard.gateway import store
 from meshguard.gateway.audit import Row, new_row
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 _SCANNED_AT_ONCE = 500  # agents
 _WRITTEN_AT_ONCE = 50  # agents, a millisecond or two
-_FIELDS = {"name": "name", "trustTier": "trust_tier", "tags": "tags", "metadata": "metadata"}
+_FIELDS = {
+    "name": "name",
+    "trustTier": "trust_tier",
+    "tags": "tags",
+    "metadata": "metadata",
+    "description": "description",
+    "capabilities": "capabilities",
+}
 
 
 async def list_agents(gateway: Gateway, request: Request) -> Response:
@@ -82,6 +90,8 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
         trust_tier=fields.get("trust_tier", "verified"),
         tags=fields.get("tags", ()),
         metadata=fields.get("metadata", {}),
+        description=fields.get("description"),
+        capabilities=fields.get("capabilities"),
         status="active",
         token_id=None,
         created_at=now,
@@ -93,7 +103,8 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
 
     def create(connection: Connection, number: int) -> Change[Created]:
         record = store.insert_agent(connection, replace(draft, revision=number))
-        changes = {name: {"old": None, "new": getattr(record, field)} for name, field in _FIELDS.items()}
+        values = {name: getattr(record, field) for name, field in _FIELDS.items()}
+        changes = {name: {"old": None, "new": value} for name, value in values.items() if value is not None}
         change = _changed(gateway, request, record, "create", changes)
         return Change(Created(201, _wire(record).to_dict(), issued), change.rows, change.applied)
 
@@ -101,7 +112,7 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
 
 
 async def update_agent(gateway: Gateway, request: Request) -> Response:
-    """Operation `update_agent`."""
+    """Operations `update_agent` and `put_agent`."""
     fields = _fields(await request.json())
 
     def perform(connection: Connection) -> Change[AgentRecord]:
@@ -215,6 +226,8 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
         fields["trust_tier"] = _tier(fields["trust_tier"])
     if "tags" in fields:
         fields["tags"] = tuple(dict.fromkeys(fields["tags"]))
+    if fields.get("capabilities") is not None:
+        fields["capabilities"] = tuple(fields["capabilities"])
     return fields
 
 
@@ -229,6 +242,8 @@ def _wire(record: AgentRecord) -> models.Agent:
         trust_tier=record.trust_tier,
         tags=list(record.tags),
         metadata=models.Metadata.from_dict(record.metadata),
+        description=UNSET if record.description is None else record.description,
+        capabilities=UNSET if record.capabilities is None else list(record.capabilities),
         status=record.status,
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),

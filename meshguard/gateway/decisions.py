@@ -13,7 +13,8 @@ from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
-from meshguard.gateway.problems import Detail, invalid
+from meshguard.gateway.json_body import JsonError, parse_json
+from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
 from meshguard.policy.work import MAX_TESTS, MAX_TEXT, MAX_VALUES, Work
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
 STRIDE = 50  # decisions without a pause
+_META = b"x-meshguard-meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,28 @@ def question_of(action: str, resource: str | None, context: dict[str, Any] | Non
         raise invalid(Detail(error.path, error.message)) from None
 
 
+def context_in_header(request: Request) -> dict[str, Any] | None:
+    """Return the context that the header `X-MeshGuard-Meta` holds; None without one.
+
+    Raises:
+        Problem: 400, when it is not a JSON object.
+    """
+    text = request.head.get(_META)
+    if text is None:
+        return None
+    try:
+        context = parse_json(text.encode("latin-1"))
+    except JsonError as error:
+        raise _invalid_meta(str(error)) from None
+    if not isinstance(context, dict):
+        raise _invalid_meta("send a JSON object")
+    return context
+
+
+def _invalid_meta(message: str) -> Problem:
+    return invalid(Detail("/header/X-MeshGuard-Meta", message))
+
+
 def _asked(body: dict[str, Any]) -> Asked:
     question = question_of(body["action"], body.get("resource"), body.get("context"))
     return Asked(question, body.get("explain", False))
@@ -197,7 +221,8 @@ def _asked(body: dict[str, Any]) -> Asked:
 
 async def check_action(gateway: Gateway, request: Request) -> Response:
     """Operation `check_action`."""
-    question = question_of(request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource"))
+    action, resource = request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource")
+    question = question_of(action, resource, context_in_header(request))
     with telemetry.deciding(question.action):
         verdicts = await gateway.decisions.ask(request.caller, [Asked(question)], request.trace_id)
         verdict = verdicts[0]
@@ -209,7 +234,12 @@ async def check_action(gateway: Gateway, request: Request) -> Response:
 
 async def evaluate(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate`."""
-    asked = _asked(await request.json())
+    body = await request.json()
+    if (context := context_in_header(request)) is not None:
+        if "context" in body:
+            raise _invalid_meta("the body has a context too; send one of them")
+        body["context"] = context
+    asked = _asked(body)
     with telemetry.deciding(asked.question.action):
         verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
         await gateway.decisions.record(verdicts, 200)
@@ -218,6 +248,8 @@ async def evaluate(gateway: Gateway, request: Request) -> Response:
 
 async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate_batch`."""
+    if _META in request.head:
+        raise _invalid_meta("a batch has a context in each of its requests; send it there")
     asked = [_asked(body) for body in (await request.json())["requests"]]
     with telemetry.deciding():
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)

@@ -30,6 +30,10 @@ class CreatedAgent:
         updated_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
         token (str): The agent's credential.
         expires_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        description (str | Unset): What the agent is for, in words; absent when it has none.
+        capabilities (list[str] | Unset): What the agent is meant to do, as its creator put it; absent when nothing was.
+            Decisions do not use it:
+            policies say what an agent may do.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -43,6 +47,8 @@ class CreatedAgent:
     updated_at: str
     token: str
     expires_at: str
+    description: str | Unset = UNSET
+    capabilities: list[str] | Unset = UNSET
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -67,6 +73,12 @@ class CreatedAgent:
 
         expires_at = self.expires_at
 
+        description = self.description
+
+        capabilities: list[str] | Unset = UNSET
+        if not isinstance(self.capabilities, Unset):
+            capabilities = self.capabilities
+
         org_id = self.org_id
 
         field_dict: dict[str, Any] = {}
@@ -85,6 +97,10 @@ class CreatedAgent:
                 "expiresAt": expires_at,
             }
         )
+        if description is not UNSET:
+            field_dict["description"] = description
+        if capabilities is not UNSET:
+            field_dict["capabilities"] = capabilities
         if org_id is not UNSET:
             field_dict["orgId"] = org_id
 
@@ -115,6 +131,10 @@ class CreatedAgent:
 
         expires_at = d.pop("expiresAt")
 
+        description = d.pop("description", UNSET)
+
+        capabilities = cast(list[str], d.pop("capabilities", UNSET))
+
         org_id = d.pop("orgId", UNSET)
 
         created_agent = cls(
@@ -128,6 +148,8 @@ class CreatedAgent:
             updated_at=updated_at,
             token=token,
             expires_at=expires_at,
+            description=description,
+            capabilities=capabilities,
             org_id=org_id,
         )
 

@@ -18,6 +18,7 @@ def _get_kwargs(
     *,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -27,6 +28,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
@@ -120,6 +124,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -133,6 +138,7 @@ def sync_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -148,6 +154,7 @@ def sync_detailed(
         path=path,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -165,6 +172,7 @@ def sync(
     client: AuthenticatedClient,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -178,6 +186,7 @@ def sync(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -194,6 +203,7 @@ def sync(
         client=client,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -205,6 +215,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -218,6 +229,7 @@ async def asyncio_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -233,6 +245,7 @@ async def asyncio_detailed(
         path=path,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -248,6 +261,7 @@ async def asyncio(
     client: AuthenticatedClient,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -261,6 +275,7 @@ async def asyncio(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -278,6 +293,7 @@ async def asyncio(
             client=client,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

@@ -19,6 +19,7 @@ def _get_kwargs(
     body: File | File | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -28,6 +29,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
@@ -131,6 +135,7 @@ def sync_detailed(
     body: File | File | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -144,6 +149,7 @@ def sync_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
@@ -162,6 +168,7 @@ def sync_detailed(
         body=body,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -180,6 +187,7 @@ def sync(
     body: File | File | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -193,6 +201,7 @@ def sync(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
@@ -212,6 +221,7 @@ def sync(
         body=body,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -224,6 +234,7 @@ async def asyncio_detailed(
     body: File | File | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -237,6 +248,7 @@ async def asyncio_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
@@ -255,6 +267,7 @@ async def asyncio_detailed(
         body=body,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -271,6 +284,7 @@ async def asyncio(
     body: File | File | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -284,6 +298,7 @@ async def asyncio(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (File | Unset): The body as it is.
@@ -304,6 +319,7 @@ async def asyncio(
             body=body,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )
