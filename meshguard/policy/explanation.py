@@ -148,6 +148,8 @@ def render_explanation(explanation: Json) -> str:
 
 def _lines(explanation: Json) -> Iterator[str]:
     yield str(explanation.get("summary", ""))
+    if hint := explanation.get("hint"):
+        yield str(hint)
     if change := explanation.get("change"):
         yield f"It {change}."
     if explanation.get("truncated") is True:
