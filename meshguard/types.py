@@ -58,6 +58,7 @@ class Explanation(TypedDict):
     summary: str
     policies: list[ExplainedPolicy]
     decidedBy: NotRequired[DecidingRule]
+    hint: NotRequired[str]
     change: NotRequired[str]
     truncated: NotRequired[bool]
 
@@ -266,6 +267,7 @@ class AuditEntry(TypedDict):
     wouldDeny: NotRequired[bool | None]
     policy: NotRequired[str | None]
     rule: NotRequired[str | None]
+    hint: NotRequired[str | None]
     method: NotRequired[str | None]
     path: NotRequired[str | None]
     status: NotRequired[int | None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from meshguard.gateway.metrics import Metrics
     from meshguard.gateway.snapshot import Agent, Current, Snapshot
     from meshguard.gateway.writer import Writer
+    from meshguard.policy.nearest import Hint
 
 
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
@@ -54,6 +56,7 @@ class Verdict:
         allowed: Whether the agent may; true in mode `audit`.
         row: The entry, durable once it is recorded.
         conditional: Whether what is denied could be allowed in another case; None when that was not asked.
+        hint: What comes nearest to allowing a denied action, for the agent to see.
     """
 
     question: Question
@@ -61,6 +64,7 @@ class Verdict:
     allowed: bool
     row: Row
     conditional: bool | None = None
+    hint: str | None = None
 
     @property
     def word(self) -> str:
@@ -137,6 +141,7 @@ class Decisions:
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=explain)
         would_deny = self._mode == "audit" and not decision.allowed
         allowed = decision.allowed or would_deny
+        find_hint = partial(snapshot.engine.hint, agent.subject, question, now=moment)
         row = new_row(
             timestamp=milliseconds(now),
             trace_id=trace_id,
@@ -151,6 +156,8 @@ class Decisions:
             policy=decision.policy,
             rule=decision.rule,
             reason=decision.reason,
+            # Without values: of a context the log keeps what the settings name.
+            hint=None if decision.allowed else _text(find_hint(values=False)),
             context=self._context.keep(question.context),
             latency_ms=round((perf_counter() - started) * 1000, 3),
             **about,
@@ -159,7 +166,8 @@ class Decisions:
         if asked.explain:
             could_allow = snapshot.engine.could_allow
             conditional = not allowed and could_allow(agent.subject, question, now=moment)
-        return Verdict(question, decision, allowed, row, conditional)
+        hint = _text(find_hint()) if self._explain and not allowed else None
+        return Verdict(question, decision, allowed, row, conditional, hint)
 
     async def record(self, verdicts: Sequence[Verdict], status: int | None) -> None:
         """Return when the verdicts are durable; only then may anything be answered or forwarded.
@@ -178,6 +186,10 @@ class Decisions:
         if self._metrics:
             for verdict in verdicts:
                 self._metrics.count_decision(verdict.word, verdict.decision.errors)
+
+
+def _text(hint: Hint | None) -> str | None:
+    return hint.text if hint else None
 
 
 def question_of(action: str, resource: str | None, context: dict[str, Any] | None = None) -> Question:
@@ -275,6 +287,8 @@ def denial(verdict: Verdict) -> Response:
     """Return the 403 of a denied action, `Denial` of openapi.yaml."""
     reason = verdict.decision.reason
     body = {"error": "forbidden", "message": reason, **_about(verdict)}
+    if verdict.hint:
+        body["hint"] = verdict.hint
     return json_response(body, 403, (*decision_headers(verdict), *NO_STORE))
 
 

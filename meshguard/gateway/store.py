@@ -146,6 +146,7 @@ audit_entries = Table(
     Column("latency_ms", Float(53), nullable=False),
     Column("changes", Text),
     Column("context", Text),
+    Column("hint", Text),
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("prev_hash", String(64), nullable=False),

@@ -11,7 +11,8 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from meshguard.policy.faults import ascii_safe, quoted
+from meshguard.explanation_text import printable
+from meshguard.policy.faults import quoted
 from meshguard.policy.globs import ActionPattern
 from meshguard.policy.index import unmet_keys
 from meshguard.policy.json_text import json_text
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 Tree: TypeAlias = dict[str, Any]
 Near: TypeAlias = "tuple[str, CompiledRule]"
+Grams: TypeAlias = frozenset[str]
 
 _NEIGHBORS = 16  # patterns on either side, by beginning and by end
 _COMPARED = 64  # characters of an action and a pattern
@@ -118,7 +120,9 @@ class NearestRules:
         end = bisect_left(self._by_end, action[::-1], key=_by_end)
         near = [*dict.fromkeys((*_around(self._by_beginning, beginning), *_around(self._by_end, end)))]
         applying_first = [pair for pair in near if pair[1].policy_rank in applying] or near
-        return max(applying_first, key=lambda pair: (_likeness(action, pair[0]), -pair[1].rank), default=None)
+        verb, _, rest = action.partition(":")
+        grams = (_grams(verb), _grams(rest))
+        return max(applying_first, key=lambda pair: (_likeness(grams, pair[0]), -pair[1].rank), default=None)
 
 
 def _by_beginning(pair: Near) -> str:
@@ -133,20 +137,27 @@ def _around(pairs: list[Near], place: int) -> list[Near]:
     return pairs[max(0, place - _NEIGHBORS) : place + _NEIGHBORS]
 
 
-def _likeness(action: str, pattern: str) -> float:
+def _likeness(action: tuple[Grams, Grams], pattern: str) -> float:
     """Return how much an action is like a pattern, from 0 to 1: half for the verb, half for the rest."""
-    pairs = zip(action.partition(":")[::2], pattern.partition(":")[::2], strict=True)
-    return sum(_ANYTHING if other == "*" else _shared(one, other) for one, other in pairs) / 2
+    return sum(map(_shared, action, _parts(pattern))) / 2
 
 
-def _shared(one: str, other: str) -> float:
+def _shared(one: Grams, other: Grams | None) -> float:
     """Return how many characters and pairs of them two texts share, from 0 to 1."""
-    first, second = (_grams(text[:_COMPARED].lower()) for text in (one, other))
-    return 2 * len(first & second) / (len(first) + len(second))
+    if other is None:
+        return _ANYTHING
+    return 2 * len(one & other) / (len(one) + len(other))
 
 
 @lru_cache(4_096)
-def _grams(text: str) -> frozenset[str]:
+def _parts(pattern: str) -> tuple[Grams | None, Grams | None]:
+    """Return the characters of a pattern's verb and rest, None for one that is anything."""
+    verb, _, rest = pattern.partition(":")
+    return (None if verb == "*" else _grams(verb)), (None if rest == "*" else _grams(rest))
+
+
+def _grams(text: str) -> Grams:
+    text = text[:_COMPARED].lower()
     ends = f"\0{text}\0"
     return frozenset(text) | {ends[start : start + 2] for start in range(len(ends) - 1)}
 
@@ -276,5 +287,5 @@ def _audience(key: str, applies: AppliesTo) -> str:
 
 
 def _short(value: object) -> str:
-    text = ascii_safe(json_text(shown(value), spaced=True))
+    text = printable(json_text(shown(value), spaced=True))
     return text if len(text) <= _LABEL else f"{text[:_LABEL]}…"

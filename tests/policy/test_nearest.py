@@ -233,7 +233,7 @@ def test_very_many_rules_are_not_all_compared(monkeypatch: pytest.MonkeyPatch) -
     compared: list[str] = []
     likeness = nearest._likeness
 
-    def counted(action: str, pattern: str) -> float:
+    def counted(action: Any, pattern: str) -> float:
         compared.append(pattern)
         return likeness(action, pattern)
 

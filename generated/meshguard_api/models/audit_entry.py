@@ -47,6 +47,9 @@ class AuditEntry:
             would_deny (bool | Unset): Present and true when mode `audit` let a denied action pass.
             policy (str | Unset): The policy that decided.
             rule (str | Unset): The rule that decided.
+            hint (str | Unset): What comes nearest to allowing a denied action: a rule, and the tests that stand against it,
+                without the
+                values of the request's context.
             method (str | Unset): The HTTP method, for a proxied request.
             path (str | Unset): The upstream path, for a proxied request.
             status (int | Unset): The HTTP status that the gateway answered itself. Absent for a proxied request that was
@@ -75,6 +78,7 @@ class AuditEntry:
     would_deny: bool | Unset = UNSET
     policy: str | Unset = UNSET
     rule: str | Unset = UNSET
+    hint: str | Unset = UNSET
     method: str | Unset = UNSET
     path: str | Unset = UNSET
     status: int | Unset = UNSET
@@ -120,6 +124,8 @@ class AuditEntry:
         policy = self.policy
 
         rule = self.rule
+
+        hint = self.hint
 
         method = self.method
 
@@ -167,6 +173,8 @@ class AuditEntry:
             field_dict["policy"] = policy
         if rule is not UNSET:
             field_dict["rule"] = rule
+        if hint is not UNSET:
+            field_dict["hint"] = hint
         if method is not UNSET:
             field_dict["method"] = method
         if path is not UNSET:
@@ -224,6 +232,8 @@ class AuditEntry:
 
         rule = d.pop("rule", UNSET)
 
+        hint = d.pop("hint", UNSET)
+
         method = d.pop("method", UNSET)
 
         path = d.pop("path", UNSET)
@@ -264,6 +274,7 @@ class AuditEntry:
             would_deny=would_deny,
             policy=policy,
             rule=rule,
+            hint=hint,
             method=method,
             path=path,
             status=status,
