@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,8 +27,8 @@ class Agent:
         tags (list[str]): Labels that policies can apply to, each once, in the order given.
         metadata (Metadata): Facts about the agent that conditions may look at; replaced whole.
         status (str): Known values are `active` and `revoked`.
-        created_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
-        updated_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        created_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
+        updated_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
         description (str | Unset): What the agent is for, in words; absent when it has none.
         capabilities (list[str] | Unset): What the agent is meant to do, as its creator put it; absent when nothing was.
             Decisions do not use it:
@@ -41,8 +42,8 @@ class Agent:
     tags: list[str]
     metadata: Metadata
     status: str
-    created_at: str
-    updated_at: str
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
     description: str | Unset = UNSET
     capabilities: list[str] | Unset = UNSET
     org_id: str | Unset = UNSET
@@ -61,9 +62,9 @@ class Agent:
 
         status = self.status
 
-        created_at = self.created_at
+        created_at = self.created_at.isoformat()
 
-        updated_at = self.updated_at
+        updated_at = self.updated_at.isoformat()
 
         description = self.description
 
@@ -113,9 +114,9 @@ class Agent:
 
         status = d.pop("status")
 
-        created_at = d.pop("createdAt")
+        created_at = datetime.datetime.fromisoformat(d.pop("createdAt"))
 
-        updated_at = d.pop("updatedAt")
+        updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
 
         description = d.pop("description", UNSET)
 
