@@ -19,21 +19,22 @@ POLICY = {
             "effect": "allow",
             "actions": ["pay"],
             "conditions": {
-                "context.amount": {"lte": 77665544.25},
+                "context.amount": {"lte": 777.25},
                 "agentId": {"in": ["agent_of_somebody_else"]},
             },
         }
     ],
 }
-SECRETS = ("77665544.25", "agent_of_somebody_else", "small", "Closest")
+SECRETS = ("777.25", "agent_of_somebody_else", "small", "Closest")
 ENTRY = (
-    "No rule allows this `pay` for bot. Closest: payments / small allows `pay`, but `context.amount lte 77665544.25` "
-    'is false and `agentId in ["agent_of_somebody_else"]` is false (saw "{}").'
+    "No rule allows this `pay` for bot. Closest: payments / small allows `pay`, "
+    "but `context.amount lte 777.25` is false and "
+    '`agentId in ["agent_of_somebody_else"]` is false (saw "{}").'
 )
 
 
 def ask(agent: httpx.Client, way: str) -> httpx.Response:
-    context = {"amount": 99887766.5}
+    context = {"amount": 900.5}
     if way == "check":
         return check(agent, "pay", **{"X-MeshGuard-Meta": json.dumps(context)})
     if way == "proxy":
@@ -78,7 +79,7 @@ def test_agents_get_hints_where_the_gateway_explains(open_lab: Callable[..., Lab
     answer = ask(lab.agent(), way).json()
     decision = answer["decisions"][0] if "decisions" in answer else answer
     hint = decision["explanation"]["hint"] if "explain" in way else decision["hint"]
-    assert "`context.amount lte 77665544.25` is false (saw 99887766.5)" in hint
+    assert "`context.amount lte 777.25` is false (saw 900.5)" in hint
 
 
 def test_an_allowed_action_has_no_hint(open_lab: Callable[..., Lab]) -> None:
