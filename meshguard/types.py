@@ -61,6 +61,7 @@ class Explanation(TypedDict):
     summary: str
     policies: list[ExplainedPolicy]
     decidedBy: NotRequired[DecidingRule]
+    hint: NotRequired[str]
     change: NotRequired[str]
     truncated: NotRequired[bool]
 
@@ -168,6 +169,8 @@ class AgentFields(TypedDict):
     status: str
     createdAt: str
     updatedAt: str
+    description: NotRequired[str | None]
+    capabilities: NotRequired[list[str] | None]
     orgId: NotRequired[str | None]
 
 
@@ -184,6 +187,8 @@ class CreatedAgent(TypedDict):
     updatedAt: str
     token: str
     expiresAt: str
+    description: NotRequired[str | None]
+    capabilities: NotRequired[list[str] | None]
     orgId: NotRequired[str | None]
 
 
@@ -233,6 +238,7 @@ class Rule(TypedDict):
 
     effect: str
     actions: list[str]
+    id: NotRequired[str | None]
     name: NotRequired[str | None]
     description: NotRequired[str | None]
     conditions: NotRequired[Conditions | None]
@@ -259,6 +265,7 @@ class Policy(TypedDict):
 
     name: str
     rules: list[Rule]
+    id: NotRequired[str | None]
     version: NotRequired[str | None]
     description: NotRequired[str | None]
     appliesTo: NotRequired[AppliesTo | None]
@@ -332,6 +339,7 @@ class AuditEntry(TypedDict):
     wouldDeny: bool | None
     policy: str | None
     rule: str | None
+    hint: str | None
     method: str | None
     path: str | None
     status: int | None
@@ -362,6 +370,7 @@ class AuditRecord:
     would_deny: bool | None = None
     policy: str | None = None
     rule: str | None = None
+    hint: str | None = None
     method: str | None = None
     path: str | None = None
     status: int | None = None

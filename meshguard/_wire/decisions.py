@@ -6,11 +6,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from meshguard import exact_json
 from meshguard._wire.body import as_list, as_object, parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
+from meshguard._wire.explanations import read_explanation
 from meshguard._wire.requests import ApiCall, fits_header, mapping, text
 from meshguard._wire.responses import read_object
 from meshguard.exceptions import (
@@ -20,7 +21,7 @@ from meshguard.exceptions import (
     MeshGuardError,
     PolicyDeniedError,
 )
-from meshguard.types import CheckRequest, Explanation, OnUnavailable, PolicyDecision
+from meshguard.types import CheckRequest, OnUnavailable, PolicyDecision
 
 if TYPE_CHECKING:
     import httpx
@@ -213,14 +214,10 @@ def _decision(
         question.resource,
         string(body.get("auditId")),
         body.get("wouldDeny") is True,
-        explanation=_explanation(body.get("explanation")),
+        explanation=read_explanation(body.get("explanation")),
         conditional=conditional if isinstance(conditional := body.get("conditional"), bool) else None,
         status_code=response.status_code,
     )
-
-
-def _explanation(value: Any) -> Explanation | None:
-    return cast("Explanation", value) if isinstance(value, dict) else None
 
 
 def _decide_unavailable(

@@ -11,6 +11,8 @@ from meshguard.cli.output import write, write_json, write_note, write_tree
 from meshguard.policy import PolicyEngine, PolicyLoadError, load_policies, render_explanation
 from meshguard.policy.lint import LintWarning
 from meshguard.policy.lint import lint as lint_policies
+from meshguard.policy.regular_files import read_regular
+from meshguard.policy.source import MAX_BYTES
 from meshguard.policy.testing import CaseFile, CaseResult, Report, load_cases, run_cases
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ def run_lint(path: Path, *, as_json: bool) -> ExitCode:
 
 def _read_cases(file: Path, *, as_json: bool) -> CaseFile:
     try:
-        return load_cases(file.read_bytes(), str(file))
+        return load_cases(read_regular(file, MAX_BYTES + 1), str(file))
     except OSError as error:
         raise _rejected(f"{file}: can't be read: {error.strerror}", as_json=as_json) from None
 

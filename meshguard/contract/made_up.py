@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from meshguard.contract.subject import Subject
 
 _POLICY_OPERATIONS = {"apply_policy", "test_policies"}
+_META = "X-MeshGuard-Meta"
+_SHORT = 500  # characters, which JSON may write as six each
 _HUGE = 20_000  # characters; the loader limits how many keys and values a YAML text has, a schema can't
 _USES = 300  # requests with one agent's token
 _SHOWN = 2_000  # characters of a body that are shown
@@ -84,6 +86,7 @@ def contract_schema(headers_for: Callable[[str], Mapping[str, str]], **config: A
     schema.auth(refresh_interval=None)(_credentials(headers_for))
     schema.hook(filter_path_parameters)
     schema.hook(filter_case)
+    schema.hook(map_case)
     return schema
 
 
@@ -141,6 +144,20 @@ def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
     found = [case.body] if operation == "apply_policy" else [case.body.get(name) for name in names]
     policies = [policy for policy in found if policy is not None]
     return all(_loads(policy) and len(repr(policy)) < _HUGE for policy in policies)
+
+
+def map_case(_: schemathesis.HookContext, case: Any) -> Any:
+    """Put a JSON object, which a schema of texts can't require, into the header for a context.
+
+    A body with a context rules the header out.
+    """
+    text = (case.headers or {}).get(_META)
+    if text is not None and not case.meta.generation.mode.is_negative:
+        if isinstance(case.body, dict) and "context" in case.body:
+            del case.headers[_META]
+        else:
+            case.headers[_META] = json.dumps({"text": text[:_SHORT]})
+    return case
 
 
 def _has_negative_query(case: Any) -> bool:

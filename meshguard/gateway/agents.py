@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 _SCANNED_AT_ONCE = 500  # agents
 _WRITTEN_AT_ONCE = 50  # agents, a millisecond or two
-_FIELDS = {"name": "name", "trustTier": "trust_tier", "tags": "tags", "metadata": "metadata"}
+_FIELDS = {
+    "name": "name",
+    "trustTier": "trust_tier",
+    "tags": "tags",
+    "metadata": "metadata",
+    "description": "description",
+    "capabilities": "capabilities",
+}
 
 
 async def list_agents(gateway: Gateway, request: Request) -> Response:
@@ -80,6 +87,8 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
         trust_tier=fields.get("trust_tier", "verified"),
         tags=fields.get("tags", ()),
         metadata=fields.get("metadata", {}),
+        description=fields.get("description"),
+        capabilities=fields.get("capabilities"),
         status="active",
         token_id=None,
         created_at=now,
@@ -91,7 +100,8 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
 
     def create(connection: Connection, number: int) -> Change[Created]:
         record = store.insert_agent(connection, replace(draft, revision=number))
-        changes = {name: {"old": None, "new": getattr(record, field)} for name, field in _FIELDS.items()}
+        values = {name: getattr(record, field) for name, field in _FIELDS.items()}
+        changes = {name: {"old": None, "new": value} for name, value in values.items() if value is not None}
         change = _changed(gateway, request, record, "create", changes)
         return Change(Created(201, _wire(record), issued), change.rows, change.applied)
 
@@ -99,7 +109,7 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
 
 
 async def update_agent(gateway: Gateway, request: Request) -> Response:
-    """Operation `update_agent`."""
+    """Operations `update_agent` and `put_agent`."""
     fields = _fields(await request.json())
 
     def perform(connection: Connection) -> Change[AgentRecord]:
@@ -213,6 +223,8 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
         fields["trust_tier"] = _tier(fields["trust_tier"])
     if "tags" in fields:
         fields["tags"] = tuple(dict.fromkeys(fields["tags"]))
+    if fields.get("capabilities") is not None:
+        fields["capabilities"] = tuple(fields["capabilities"])
     return fields
 
 
@@ -221,13 +233,16 @@ def _tier(name: str) -> str:
 
 
 def _wire(record: AgentRecord) -> dict[str, Any]:
-    return {
+    fields = {
         "id": record.id,
         "name": record.name,
         "trustTier": record.trust_tier,
         "tags": list(record.tags),
         "metadata": record.metadata,
+        "description": record.description,
+        "capabilities": record.capabilities,
         "status": record.status,
         "createdAt": timestamp(record.created_at),
         "updatedAt": timestamp(record.updated_at),
     }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -63,6 +63,7 @@ HANDLERS: dict[str, Handler] = {
     "create_agent": agents.create_agent,
     "get_agent": agents.get_agent,
     "update_agent": agents.update_agent,
+    "put_agent": agents.update_agent,
     "revoke_agent": agents.revoke_agent,
     "issue_token": agents.issue_token,
     "list_policies": policies.list_policies,

@@ -143,10 +143,11 @@ def _filters(query: dict[str, Any]) -> audit_log.Filters:
     return audit_log.Filters(
         decision=query.get("decision"),
         agent=query.get("agent"),
+        agent_id=query.get("agentId"),
         action=query.get("action"),
         trace_id=query.get("traceId"),
         policy=query.get("policy"),
-        kind=query.get("kind"),
+        kind=None if query.get("kind") == "all" else query.get("kind"),
         since=_moment(query, "from"),
         until=_moment(query, "to"),
     )

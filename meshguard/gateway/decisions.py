@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
-from meshguard.gateway.problems import Detail, invalid
+from meshguard.gateway.json_body import JsonError, parse_json
+from meshguard.gateway.problems import Detail, Problem, invalid
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
 from meshguard.policy.work import MAX_TESTS, MAX_TEXT, MAX_VALUES, Work
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     from meshguard.gateway.metrics import Metrics
     from meshguard.gateway.snapshot import Agent, Current, Snapshot
     from meshguard.gateway.writer import Writer
+    from meshguard.policy.nearest import Hint
 
 
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
 STRIDE = 50  # decisions without a pause
+_META = b"x-meshguard-meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Verdict:
         allowed: Whether the agent may; true in mode `audit`.
         row: The entry, durable once it is recorded.
         conditional: Whether what is denied could be allowed in another case; None when that was not asked.
+        hint: What comes nearest to allowing a denied action, for the agent to see.
     """
 
     question: Question
@@ -59,6 +64,7 @@ class Verdict:
     allowed: bool
     row: Row
     conditional: bool | None = None
+    hint: str | None = None
 
     @property
     def word(self) -> str:
@@ -135,6 +141,7 @@ class Decisions:
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=explain)
         would_deny = self._mode == "audit" and not decision.allowed
         allowed = decision.allowed or would_deny
+        find_hint = partial(snapshot.engine.hint, agent.subject, question, now=moment)
         row = new_row(
             timestamp=milliseconds(now),
             trace_id=trace_id,
@@ -149,6 +156,8 @@ class Decisions:
             policy=decision.policy,
             rule=decision.rule,
             reason=decision.reason,
+            # Without values: of a context the log keeps what the settings name.
+            hint=None if decision.allowed else _text(find_hint(values=False)),
             context=self._context.keep(question.context),
             latency_ms=round((perf_counter() - started) * 1000, 3),
             **about,
@@ -157,7 +166,8 @@ class Decisions:
         if asked.explain:
             could_allow = snapshot.engine.could_allow
             conditional = not allowed and could_allow(agent.subject, question, now=moment)
-        return Verdict(question, decision, allowed, row, conditional)
+        hint = _text(find_hint()) if self._explain and not allowed else None
+        return Verdict(question, decision, allowed, row, conditional, hint)
 
     async def record(self, verdicts: Sequence[Verdict], status: int | None) -> None:
         """Return when the verdicts are durable; only then may anything be answered or forwarded.
@@ -178,6 +188,10 @@ class Decisions:
                 self._metrics.count_decision(verdict.word, verdict.decision.errors)
 
 
+def _text(hint: Hint | None) -> str | None:
+    return hint.text if hint else None
+
+
 def question_of(action: str, resource: str | None, context: dict[str, Any] | None = None) -> Question:
     """Return a question to the policies.
 
@@ -190,6 +204,28 @@ def question_of(action: str, resource: str | None, context: dict[str, Any] | Non
         raise invalid(Detail(error.path, error.message)) from None
 
 
+def context_in_header(request: Request) -> dict[str, Any] | None:
+    """Return the context that the header `X-MeshGuard-Meta` holds; None without one.
+
+    Raises:
+        Problem: 400, when it is not a JSON object.
+    """
+    text = request.head.get(_META)
+    if text is None:
+        return None
+    try:
+        context = parse_json(text.encode("latin-1"))
+    except JsonError as error:
+        raise _invalid_meta(str(error)) from None
+    if not isinstance(context, dict):
+        raise _invalid_meta("send a JSON object")
+    return context
+
+
+def _invalid_meta(message: str) -> Problem:
+    return invalid(Detail("/header/X-MeshGuard-Meta", message))
+
+
 def _asked(body: dict[str, Any]) -> Asked:
     question = question_of(body["action"], body.get("resource"), body.get("context"))
     return Asked(question, body.get("explain", False))
@@ -197,7 +233,8 @@ def _asked(body: dict[str, Any]) -> Asked:
 
 async def check_action(gateway: Gateway, request: Request) -> Response:
     """Operation `check_action`."""
-    question = question_of(request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource"))
+    action, resource = request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource")
+    question = question_of(action, resource, context_in_header(request))
     with telemetry.deciding(question.action):
         verdicts = await gateway.decisions.ask(request.caller, [Asked(question)], request.trace_id)
         verdict = verdicts[0]
@@ -209,7 +246,12 @@ async def check_action(gateway: Gateway, request: Request) -> Response:
 
 async def evaluate(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate`."""
-    asked = _asked(await request.json())
+    body = await request.json()
+    if (context := context_in_header(request)) is not None:
+        if "context" in body:
+            raise _invalid_meta("the body has a context too; send one of them")
+        body["context"] = context
+    asked = _asked(body)
     with telemetry.deciding(asked.question.action):
         verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
         await gateway.decisions.record(verdicts, 200)
@@ -218,6 +260,8 @@ async def evaluate(gateway: Gateway, request: Request) -> Response:
 
 async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate_batch`."""
+    if _META in request.head:
+        raise _invalid_meta("a batch has a context in each of its requests; send it there")
     asked = [_asked(body) for body in (await request.json())["requests"]]
     with telemetry.deciding():
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
@@ -243,6 +287,8 @@ def denial(verdict: Verdict) -> Response:
     """Return the 403 of a denied action, `Denial` of openapi.yaml."""
     reason = verdict.decision.reason
     body = {"error": "forbidden", "message": reason, **_about(verdict)}
+    if verdict.hint:
+        body["hint"] = verdict.hint
     return json_response(body, 403, (*decision_headers(verdict), *NO_STORE))
 
 

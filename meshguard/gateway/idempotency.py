@@ -86,7 +86,8 @@ async def create_once(
         number = store.begin_change(connection)
         earlier = key.recall(connection, now, gateway.tokens) if key else None
         if earlier:
-            return Change(earlier, is_undone=True)
+            # Another gateway may have made the change: this one must know of it before it responds.
+            return Change(earlier, applied=gateway.sync.refresh, is_undone=True)
         change = create(connection, number)
         if key:
             key.remember(connection, now, change.result)

@@ -11,7 +11,7 @@ from meshguard.gateway.agents import admin_row, no_agent
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.decisions import question_of
 from meshguard.gateway.http import Request, Response, json_response, json_value
-from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.problems import Detail, Problem, invalid, listed
 from meshguard.gateway.store import to_json
 from meshguard.gateway.writer import Change
 from meshguard.policy import Agent as Subject
@@ -20,6 +20,8 @@ from meshguard.policy.lint import lint
 from meshguard.policy.loader import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from meshguard.gateway.gateway import Gateway
@@ -32,7 +34,7 @@ async def list_policies(gateway: Gateway, _request: Request) -> Response:
     """Operation `list_policies`."""
     policies = gateway.current.snapshot.policies
     return await gateway.policy_worker.run(
-        lambda: json_response({"policies": [policy.to_dict() for policy in policies]})
+        lambda: json_response({"policies": [policy.to_listed() for policy in policies]})
     )
 
 
@@ -100,7 +102,7 @@ def _validated(snapshot: Snapshot, text: bytes, *, is_json: bool) -> Response:
         errors = [_detail(fault) for fault in error.faults]
         if not _may_be_object(text):
             raise invalid(*errors) from None
-        return _validation(errors, [])
+        return _validation(listed(errors), [])
     return _validation([], _warnings(snapshot, policy))
 
 
@@ -120,7 +122,7 @@ def _warnings(snapshot: Snapshot, policy: Policy) -> list[Detail]:
     return [Detail(warning.path, warning.message) for warning in found if warning.policy == policy.name]
 
 
-def _validation(errors: list[Detail], warnings: list[Detail]) -> Response:
+def _validation(errors: Sequence[Detail], warnings: list[Detail]) -> Response:
     body = models.PolicyValidation(
         valid=not errors,
         errors=[models.ErrorDetail(fault.path, fault.message) for fault in errors],

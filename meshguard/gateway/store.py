@@ -95,6 +95,8 @@ agents = Table(
     Column("trust_tier", String(32), nullable=False),
     Column("tags", Text, nullable=False),
     Column("metadata", Text, nullable=False),
+    Column("description", Text),
+    Column("capabilities", Text),
     Column("status", String(16), nullable=False),
     Column("token_id", String(64)),
     Column("created_at", BigInteger, nullable=False),
@@ -144,6 +146,7 @@ audit_entries = Table(
     Column("latency_ms", Float(53), nullable=False),
     Column("changes", Text),
     Column("context", Text),
+    Column("hint", Text),
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("prev_hash", String(64), nullable=False),
@@ -218,6 +221,8 @@ class AgentRecord:
     trust_tier: str
     tags: tuple[str, ...]
     metadata: Mapping[str, Any]
+    description: str | None
+    capabilities: tuple[str, ...] | None
     status: str
     token_id: str | None
     created_at: int
@@ -400,9 +405,12 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
-    return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
-    )
+    read = {
+        "tags": tuple(json.loads(row["tags"])),
+        "metadata": exact_json(row["metadata"]),
+        "capabilities": tuple(json.loads(row["capabilities"])) if row["capabilities"] else None,
+    }
+    return AgentRecord(**{**row, **read})
 
 
 def insert_agent(connection: Connection, agent: AgentRecord) -> AgentRecord:
@@ -420,7 +428,9 @@ def update_agent(connection: Connection, agent: AgentRecord) -> None:
 
 def _agent_values(agent: AgentRecord) -> dict[str, Any]:
     values = {name: getattr(agent, name) for name in AgentRecord.__slots__}
-    return {**values, "tags": to_json(agent.tags), "metadata": to_json(agent.metadata)}
+    texts = {name: to_json(values[name]) for name in ("tags", "metadata")}
+    capabilities = None if agent.capabilities is None else to_json(agent.capabilities)
+    return {**values, **texts, "capabilities": capabilities}
 
 
 def read_policy(connection: Connection, name: str) -> str | None:

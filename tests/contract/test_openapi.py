@@ -48,7 +48,15 @@ def test_the_contract_has_every_operation_of_the_gateway() -> None:
         *("get_gateway_info", "get_health", "get_openapi", "get_metrics"),
         *("check_action", "evaluate", "evaluate_batch"),
         *(f"proxy_{method}" for method in METHODS),
-        *("list_agents", "create_agent", "get_agent", "update_agent", "issue_token", "revoke_agent"),
+        *(
+            "list_agents",
+            "create_agent",
+            "get_agent",
+            "update_agent",
+            "put_agent",
+            "issue_token",
+            "revoke_agent",
+        ),
         *("list_policies", "get_policy", "apply_policy", "delete_policy", "validate_policy", "test_policies"),
         *("list_audit_entries", "get_audit_stats", "export_audit_entries", "verify_audit_log"),
     }

@@ -52,9 +52,8 @@ def clock() -> Clock:
 
 # What stands in these modules holds on SQLite and on PostgreSQL.
 _ON_BOTH = (
-    *("test_agents", "test_audit", "test_client", "test_cluster", "test_decisions", "test_idempotency"),
-    "test_identity",
-    "test_policies",
+    *("test_agents", "test_audit", "test_client", "test_cluster", "test_decisions", "test_hints"),
+    *("test_idempotency", "test_identity", "test_policies"),
 )
 _ON_SQLITE = {"tmp_path", "database"}  # fixtures of tests that lay hands on the file
 

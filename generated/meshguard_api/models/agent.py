@@ -29,6 +29,10 @@ class Agent:
         status (str): Known values are `active` and `revoked`.
         created_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
         updated_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
+        description (str | Unset): What the agent is for, in words; absent when it has none.
+        capabilities (list[str] | Unset): What the agent is meant to do, as its creator put it; absent when nothing was.
+            Decisions do not use it:
+            policies say what an agent may do.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -40,6 +44,8 @@ class Agent:
     status: str
     created_at: datetime.datetime
     updated_at: datetime.datetime
+    description: str | Unset = UNSET
+    capabilities: list[str] | Unset = UNSET
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -60,6 +66,12 @@ class Agent:
 
         updated_at = self.updated_at.isoformat()
 
+        description = self.description
+
+        capabilities: list[str] | Unset = UNSET
+        if not isinstance(self.capabilities, Unset):
+            capabilities = self.capabilities
+
         org_id = self.org_id
 
         field_dict: dict[str, Any] = {}
@@ -76,6 +88,10 @@ class Agent:
                 "updatedAt": updated_at,
             }
         )
+        if description is not UNSET:
+            field_dict["description"] = description
+        if capabilities is not UNSET:
+            field_dict["capabilities"] = capabilities
         if org_id is not UNSET:
             field_dict["orgId"] = org_id
 
@@ -102,6 +118,10 @@ class Agent:
 
         updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
 
+        description = d.pop("description", UNSET)
+
+        capabilities = cast(list[str], d.pop("capabilities", UNSET))
+
         org_id = d.pop("orgId", UNSET)
 
         agent = cls(
@@ -113,6 +133,8 @@ class Agent:
             status=status,
             created_at=created_at,
             updated_at=updated_at,
+            description=description,
+            capabilities=capabilities,
             org_id=org_id,
         )
 

@@ -48,6 +48,9 @@ class AuditEntry:
             would_deny (bool | Unset): Present and true when mode `audit` let a denied action pass.
             policy (str | Unset): The policy that decided.
             rule (str | Unset): The rule that decided.
+            hint (str | Unset): What comes nearest to allowing a denied action: a rule, and the tests that stand against it,
+                without the
+                values of the request's context.
             method (str | Unset): The HTTP method, for a proxied request.
             path (str | Unset): The upstream path, for a proxied request.
             status (int | Unset): The HTTP status that the gateway answered itself. Absent for a proxied request that was
@@ -76,6 +79,7 @@ class AuditEntry:
     would_deny: bool | Unset = UNSET
     policy: str | Unset = UNSET
     rule: str | Unset = UNSET
+    hint: str | Unset = UNSET
     method: str | Unset = UNSET
     path: str | Unset = UNSET
     status: int | Unset = UNSET
@@ -121,6 +125,8 @@ class AuditEntry:
         policy = self.policy
 
         rule = self.rule
+
+        hint = self.hint
 
         method = self.method
 
@@ -168,6 +174,8 @@ class AuditEntry:
             field_dict["policy"] = policy
         if rule is not UNSET:
             field_dict["rule"] = rule
+        if hint is not UNSET:
+            field_dict["hint"] = hint
         if method is not UNSET:
             field_dict["method"] = method
         if path is not UNSET:
@@ -225,6 +233,8 @@ class AuditEntry:
 
         rule = d.pop("rule", UNSET)
 
+        hint = d.pop("hint", UNSET)
+
         method = d.pop("method", UNSET)
 
         path = d.pop("path", UNSET)
@@ -265,6 +275,7 @@ class AuditEntry:
             would_deny=would_deny,
             policy=policy,
             rule=rule,
+            hint=hint,
             method=method,
             path=path,
             status=status,

@@ -31,6 +31,10 @@ class CreatedAgent:
         updated_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
         token (str): The agent's credential.
         expires_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
+        description (str | Unset): What the agent is for, in words; absent when it has none.
+        capabilities (list[str] | Unset): What the agent is meant to do, as its creator put it; absent when nothing was.
+            Decisions do not use it:
+            policies say what an agent may do.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -44,6 +48,8 @@ class CreatedAgent:
     updated_at: datetime.datetime
     token: str
     expires_at: datetime.datetime
+    description: str | Unset = UNSET
+    capabilities: list[str] | Unset = UNSET
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -68,6 +74,12 @@ class CreatedAgent:
 
         expires_at = self.expires_at.isoformat()
 
+        description = self.description
+
+        capabilities: list[str] | Unset = UNSET
+        if not isinstance(self.capabilities, Unset):
+            capabilities = self.capabilities
+
         org_id = self.org_id
 
         field_dict: dict[str, Any] = {}
@@ -86,6 +98,10 @@ class CreatedAgent:
                 "expiresAt": expires_at,
             }
         )
+        if description is not UNSET:
+            field_dict["description"] = description
+        if capabilities is not UNSET:
+            field_dict["capabilities"] = capabilities
         if org_id is not UNSET:
             field_dict["orgId"] = org_id
 
@@ -116,6 +132,10 @@ class CreatedAgent:
 
         expires_at = datetime.datetime.fromisoformat(d.pop("expiresAt"))
 
+        description = d.pop("description", UNSET)
+
+        capabilities = cast(list[str], d.pop("capabilities", UNSET))
+
         org_id = d.pop("orgId", UNSET)
 
         created_agent = cls(
@@ -129,6 +149,8 @@ class CreatedAgent:
             updated_at=updated_at,
             token=token,
             expires_at=expires_at,
+            description=description,
+            capabilities=capabilities,
             org_id=org_id,
         )
 

@@ -104,6 +104,19 @@ def an_empty_change_is_refused(gateway: Subject) -> None:
     expect_fields(_stored(gateway, agent), metadata={"team": "x"}, status="active")
 
 
+@case("create_agent, update_agent, put_agent; schema Agent")
+def a_description_and_capabilities_are_kept_and_returned(gateway: Subject) -> None:
+    """Both are returned with the agent and decide nothing; PUT changes what it names, as PATCH does."""
+    kept = {"description": "Answers mail", "capabilities": [gateway.read("*")]}
+    agent = gateway.new_agent(tags=[], metadata={"team": "x"}, **kept)
+    expect_fields(_stored(gateway, agent), **kept)
+    expect_denied(gateway.check(agent.token, gateway.read("x")))
+    changed = gateway.admin("PUT", f"/admin/agents/{agent.id}", json={"name": "other", "description": None})
+    fields = {**kept, "description": None, "name": "other", "metadata": {"team": "x"}}
+    expect_fields(expect(changed, OK), **fields)
+    expect_fields(_stored(gateway, agent), **fields)
+
+
 @case("issue_token")
 def a_new_token_ends_the_earlier_one_at_once(gateway: Subject) -> None:
     """The agent's earlier tokens stop working at once; the new one works."""

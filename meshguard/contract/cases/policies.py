@@ -63,6 +63,21 @@ def a_policy_replaces_the_one_of_its_name_whole(gateway: Subject) -> None:
     expect_allowed(gateway.check(token, gateway.read("new")))
 
 
+@case("list_policies; schema PolicyId")
+def every_listed_policy_and_rule_has_an_id(gateway: Subject) -> None:
+    """An id is kept; where there is none, the list shows the name."""
+    rules = [{"id": "rule-id", **_allow(gateway, "x")}, {"name": "second", **_allow(gateway, "y")}]
+    policies = [gateway.new_policy("ids", *rules, id="policy-id"), gateway.new_policy("none", rules[1])]
+    for policy in policies:
+        gateway.apply(policy)
+    answer = expect(gateway.admin("GET", "/admin/policies"), OK)
+    found = {policy.get("name"): policy for policy in answer.object().get("policies", [])}
+    listed = [found.get(policy["name"], {}) for policy in policies]
+    ids = [[policy.get("id"), *(rule.get("id") for rule in policy.get("rules", []))] for policy in listed]
+    expected = [["policy-id", "rule-id", "second"], [policies[1]["name"], "second"]]
+    expect_that(ids == expected, f"the ids are {ids}, not {expected}", answer)
+
+
 @case("apply_policy")
 def a_policy_may_be_yaml(gateway: Subject) -> None:
     """PUT takes a policy as JSON or as YAML 1.2, in which only true and false are booleans."""

@@ -21,7 +21,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="a replay is committed as a change",
         file=_FILE,
-        right="            return Change(earlier, is_undone=True)\n",
+        right="            return Change(earlier, applied=gateway.sync.refresh, is_undone=True)\n",
         wrong="            create(connection, number)\n            return Change(earlier)\n",
         promise="A repeated request creates nothing.",
         tests=(f"{_TESTS}test_a_repeated_request_gets_the_first_response",),

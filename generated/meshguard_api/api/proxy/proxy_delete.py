@@ -19,6 +19,7 @@ def _get_kwargs(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -28,6 +29,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
@@ -134,6 +138,7 @@ def sync_detailed(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -148,6 +153,7 @@ def sync_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -164,6 +170,7 @@ def sync_detailed(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -182,6 +189,7 @@ def sync(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -196,6 +204,7 @@ def sync(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -213,6 +222,7 @@ def sync(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -225,6 +235,7 @@ async def asyncio_detailed(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -239,6 +250,7 @@ async def asyncio_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -255,6 +267,7 @@ async def asyncio_detailed(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -271,6 +284,7 @@ async def asyncio(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -285,6 +299,7 @@ async def asyncio(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -303,6 +318,7 @@ async def asyncio(
             query=query,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

@@ -15,6 +15,7 @@ def _get_kwargs(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -24,6 +25,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
@@ -107,6 +111,7 @@ def sync_detailed(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any]:
@@ -121,6 +126,7 @@ def sync_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -137,6 +143,7 @@ def sync_detailed(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -155,6 +162,7 @@ async def asyncio_detailed(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Any]:
@@ -169,6 +177,7 @@ async def asyncio_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -185,6 +194,7 @@ async def asyncio_detailed(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )

@@ -20,6 +20,7 @@ def _get_kwargs(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -29,6 +30,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
@@ -143,6 +147,7 @@ def sync_detailed(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -157,6 +162,7 @@ def sync_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
@@ -175,6 +181,7 @@ def sync_detailed(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -194,6 +201,7 @@ def sync(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -208,6 +216,7 @@ def sync(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
@@ -227,6 +236,7 @@ def sync(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -240,6 +250,7 @@ async def asyncio_detailed(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
@@ -254,6 +265,7 @@ async def asyncio_detailed(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
@@ -272,6 +284,7 @@ async def asyncio_detailed(
         query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -289,6 +302,7 @@ async def asyncio(
     query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
@@ -303,6 +317,7 @@ async def asyncio(
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
@@ -323,6 +338,7 @@ async def asyncio(
             query=query,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )
