@@ -8,7 +8,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Self, get_args
+from typing import Literal, Self, get_args
 
 import httpx
 
@@ -17,8 +17,8 @@ from meshguard.types import OnUnavailable
 
 DEFAULT_MAX_RESPONSE_BYTES = 33_554_432
 
-_TOKEN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-_TRACE_ID = re.compile(r"[!-~]{1,128}")
+_TOKEN = r"[!-~](?:[ -~]*[!-~])?"  # noqa: S105
+_TRACE_ID = r"[!-~]{1,128}"
 
 
 class Secret(str):
@@ -30,7 +30,7 @@ class Secret(str):
         return "Secret('***')"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, repr=False)
 class Config:
     """Settings that have been checked; see `MeshGuardClient` for what they mean."""
 
@@ -86,7 +86,7 @@ class Config:
         _check_token("agent_token", self.agent_token)
         _check_token("admin_token", self.admin_token)
         _check_timeout(self.timeout)
-        if not (isinstance(self.trace_id, str) and _TRACE_ID.fullmatch(self.trace_id)):
+        if not (isinstance(self.trace_id, str) and re.fullmatch(_TRACE_ID, self.trace_id)):
             raise ConfigurationError("trace_id must be 1 to 128 visible ASCII characters.")
         if not _is_whole(self.max_retries, 0):
             raise ConfigurationError("max_retries must be a whole number, 0 or more.")
@@ -94,6 +94,10 @@ class Config:
             raise ConfigurationError("max_response_bytes must be a whole number, 1 or more.")
         if self.on_unavailable not in get_args(OnUnavailable):
             raise ConfigurationError('on_unavailable must be "raise", "deny" or "allow".')
+
+    def token(self, credential: Literal["agent", "admin"]) -> Secret | None:
+        """Return the token of an identity."""
+        return self.agent_token if credential == "agent" else self.admin_token
 
     @property
     def is_plain(self) -> bool:
@@ -165,7 +169,7 @@ def _is_whole(value: object, least: int) -> bool:
 
 
 def _check_token(name: str, token: Secret | None) -> None:
-    if token is not None and not _TOKEN.fullmatch(token):
+    if token is not None and not re.fullmatch(_TOKEN, token):
         raise ConfigurationError(
             f"{name} must be printable ASCII without spaces round it; "
             "look for a line break or a quotation mark copied along with it."

@@ -28,7 +28,9 @@ async def read_body(response: httpx.Response, limit: int, is_late: Callable[[], 
     try:
         async for piece in response.stream:  # type: ignore[union-attr]
             body.add(piece)
-    finally:
+        await response.aclose()
+    except BaseException:
         await response.aclose()
         detach(response)
+        raise
     body.complete()

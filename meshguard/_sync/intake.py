@@ -29,7 +29,9 @@ def read_body(response: httpx.Response, limit: int, is_late: Callable[[], bool])
     try:
         for piece in response.stream:  # type: ignore[union-attr]
             body.add(piece)
-    finally:
+        response.close()
+    except BaseException:
         response.close()
         detach(response)
+        raise
     body.complete()

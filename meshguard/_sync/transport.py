@@ -6,21 +6,19 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-import sys
 import time
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import sleep
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
-from meshguard import __version__
+from meshguard._sync.http_clients import GivenClient, OwnClient
 from meshguard._sync.intake import read_body
-from meshguard._sync.low_level import SharedConnections
 from meshguard._wire.connections import Connections, is_proxied
-from meshguard._wire.credentials import TokenAuth
+from meshguard._wire.credentials import Identity, another_request, missing_token
 from meshguard._wire.errors import detach_error, map_exception
+from meshguard._wire.http import USER_AGENT, client_options
 from meshguard._wire.intake import ENCODINGS, SMALL, detach
 from meshguard._wire.logs import log_attempt, log_retry
 from meshguard._wire.retry import retry_delay
@@ -40,14 +38,6 @@ _log = logging.getLogger("meshguard")
 T = TypeVar("T")
 Outcome = httpx.Response | Exception
 
-_PYTHON = ".".join(map(str, sys.version_info[:3]))
-USER_AGENT = f"meshguard-python/{__version__} python/{_PYTHON} ({sys.platform})"
-_HEADERS = {
-    "Accept": "*/*",
-    "Accept-Encoding": ENCODINGS,
-    "Connection": "keep-alive",
-    "User-Agent": USER_AGENT,
-}
 FAILURES = (
     MeshGuardError,
     httpx.HTTPError,
@@ -81,18 +71,17 @@ class SyncTransport:
         wait: Callable[[float], None] = sleep,
     ) -> None:
         self.config = config
-        self._connections = Connections(http_client, _maker(config.timeout, trust_env))
-        self._owns_connections = http_client is None
+        given = None if http_client is None else GivenClient(http_client)
+        self._connections: Connections[OwnClient | GivenClient] = Connections(
+            given, _maker(config.timeout, trust_env)
+        )
+        self._owns_connections = given is None
         self._trust_env = trust_env
         self._clock = clock
         self._wait = wait
         self._closed = False
         self._warned: set[str] = set()
-        self.http_client()  # raises for unusable settings of the environment
-
-    def http_client(self) -> httpx.Client:
-        """Return the `httpx` client for the next request."""
-        return self._connections.client(direct=self.config.is_loopback)
+        self._client()  # raises for unusable settings of the environment
 
     def with_config(self, config: Config) -> Self:
         """Return a transport with other settings that shares the connections, and does not close them."""
@@ -109,7 +98,7 @@ class SyncTransport:
     def trusts_env(self) -> bool:
         """Whether the `httpx` client reads proxies and certificates from the environment."""
         given = self._connections.given
-        return self._trust_env if given is None else given.trust_env
+        return self._trust_env if given is None else given.raw.trust_env
 
     def check_exposure(self) -> None:
         """Warn once for each host if the token can be read on the way.
@@ -119,7 +108,7 @@ class SyncTransport:
         """
         config, given = self.config, self._connections.given
         if not config.exposes_tokens:
-            if given is None or not config.is_plain or not is_proxied(given, _url(config.gateway_url)):
+            if given is None or not config.is_plain or not is_proxied(given.raw, _url(config.gateway_url)):
                 return
             if config.require_tls:
                 raise ConfigurationError(
@@ -141,8 +130,9 @@ class SyncTransport:
             MeshGuardError: The call failed; the class says how.
         """
         with observe(call, self.config) as observation:
+            identity = self._identity(call.credential)
             try:
-                return observation.resulted(call.read(self._exchange(call, observation)))
+                return observation.resulted(call.read(self._exchange(call, identity, observation)))
             except MeshGuardError as error:
                 observation.failed(error)
                 return observation.resulted(call.recover(error))
@@ -151,7 +141,8 @@ class SyncTransport:
     def stream(self, call: ApiCall[httpx.Response]) -> Iterator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
-            response = self._exchange(call, observation, stream=True)
+            identity = self._identity(call.credential)
+            response = self._exchange(call, identity, observation, stream=True)
         try:
             try:
                 result = call.read(response)
@@ -167,10 +158,19 @@ class SyncTransport:
             response.close()
             detach(response)
 
+    def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
+        """Send a request of the generated client; the body of its response is left to be read."""
+        return self._send(request, self._identity(credential))
+
     def generated(self, credential: Credential) -> AuthenticatedClient:
         """Return a generated client that sends over the same connections."""
-        from meshguard_api import AuthenticatedClient  # noqa: PLC0415 - only some programs need it
+        # Only some programs need these.
+        from meshguard_api import AuthenticatedClient  # noqa: PLC0415
 
+        from meshguard._sync.low_level import SharedConnections  # noqa: PLC0415
+
+        if not self.config.token(credential):
+            raise missing_token(credential)
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
@@ -178,11 +178,7 @@ class SyncTransport:
             auth_header_name="Authorization" if credential == "agent" else "X-Admin-Token",
             headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
-            httpx_args={
-                "auth": TokenAuth(self, credential),
-                "transport": SharedConnections(self),
-                "trust_env": False,
-            },
+            httpx_args={"transport": SharedConnections(self, credential), "trust_env": False},
         )
 
     def close(self) -> None:
@@ -190,12 +186,11 @@ class SyncTransport:
         self._closed = True
         if self._owns_connections:
             for http_client in self._connections.taken():
-                http_client.close()
+                http_client.raw.close()
 
     def _exchange(
-        self, call: ApiCall[Any], observation: Observation, *, stream: bool = False
+        self, call: ApiCall[Any], identity: Identity, observation: Observation, *, stream: bool = False
     ) -> httpx.Response:
-        auth = TokenAuth(self, call.credential)
         deadline = self._clock() + self.config.timeout
         request = self._build(call)
         observation.sending(request)
@@ -204,7 +199,7 @@ class SyncTransport:
             attempt += 1
             self._limit(request, call, deadline)
             started = self._clock()
-            outcome = self._attempt(call, request, auth, deadline, stream=stream)
+            outcome = self._attempt(call, request, identity, deadline, stream=stream)
             log_attempt(request, outcome, attempt, self._clock() - started)
             delay = retry_delay(call, outcome, attempt=attempt, time_left=deadline - self._clock())
             if delay is None or attempt > self.config.max_retries:
@@ -219,10 +214,10 @@ class SyncTransport:
         return outcome
 
     def _attempt(
-        self, call: ApiCall[Any], request: httpx.Request, auth: TokenAuth, deadline: float, *, stream: bool
+        self, call: ApiCall[Any], request: httpx.Request, identity: Identity, deadline: float, *, stream: bool
     ) -> Outcome:
         try:
-            response = self.http_client().send(request, auth=auth, stream=True, follow_redirects=False)
+            response = self._send(request, identity)
             if not (stream and call.is_streamed(response)):
                 self._read(call, response, deadline)
         except FAILURES as error:
@@ -231,26 +226,41 @@ class SyncTransport:
             raise detach_error(error) from None
         return response
 
+    def _send(self, request: httpx.Request, identity: Identity) -> httpx.Response:
+        client = self._client()
+        identity.put_on(request)
+        try:
+            response = client.send(request)
+        finally:
+            identity.take_off(request)
+        if not identity.matches(response):
+            response.close()
+            detach(response)
+            raise another_request(response)
+        return response
+
     def _read(self, call: ApiCall[Any], response: httpx.Response, deadline: float) -> None:
         largest = self.config.max_response_bytes
         limit = min(largest, SMALL) if call.is_small else largest
         unlimited = "timeout" in call.options
         read_body(response, limit, lambda: not unlimited and self._clock() > deadline)
 
-    def _build(self, call: ApiCall[Any]) -> httpx.Request:
+    def _client(self) -> OwnClient | GivenClient:
         if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
-        http_client = self.http_client()
-        options = {"method": call.method, **call.options}
-        headers = options.get("headers", {})
+        return self._connections.client(direct=self.config.is_loopback)
+
+    def _identity(self, credential: Credential | None) -> Identity:
+        identity = Identity(self.config, credential)
+        if credential:
+            self.check_exposure()
+        return identity
+
+    def _build(self, call: ApiCall[Any]) -> httpx.Request:
+        client = self._client()
         try:
-            options["url"] = _url(self.config.gateway_url + call.path)
-            if self.has_own_http_client and isinstance(headers, dict):
-                # Our own client has no settings to merge, which takes `httpx` longest.
-                request = httpx.Request(**{**options, "headers": {**_HEADERS, **headers}})
-            else:
-                request = http_client.build_request(**options)
-            if call.name != "request":
+            request = client.build(call.method, _url(self.config.gateway_url + call.path), call.options)
+            if self._connections.given and call.name != "request":
                 request.headers["Accept-Encoding"] = ENCODINGS
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             cause = type(error).__name__
@@ -264,18 +274,14 @@ class SyncTransport:
             request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
 
 
-def _maker(timeout: float, trust_env: bool) -> Callable[[bool], httpx.Client]:
+def _maker(timeout: float, trust_env: bool) -> Callable[[bool], OwnClient]:
     """Return what makes the `httpx` client; it keeps no transport alive."""
 
-    def make(direct: bool) -> httpx.Client:
-        return httpx.Client(
-            # With its own transport, `httpx` uses no proxy of the environment.
-            transport=httpx.HTTPTransport(trust_env=trust_env) if direct else None,
-            trust_env=trust_env,
-            timeout=timeout,
-            headers=_HEADERS,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        )
+    def make(direct: bool) -> OwnClient:
+        # With its own transport, `httpx` uses no proxy of the environment.
+        transport = httpx.HTTPTransport(trust_env=trust_env) if direct else None
+        options = client_options(timeout, trust_env=trust_env)
+        return OwnClient(httpx.Client(transport=transport, **options))
 
     return make
 

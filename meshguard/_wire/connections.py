@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import httpx
 
@@ -12,7 +12,12 @@ from meshguard.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+
+class _Wrapper(Protocol):
+    raw: Any
+
+
+HttpClient = TypeVar("HttpClient", bound=_Wrapper)
 
 # Connections of the parent's event loop: collecting one would close it, with a warning.
 _LEFT_TO_PARENT: list[Any] = []
@@ -39,7 +44,7 @@ class Connections(Generic[HttpClient]):
     @property
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more."""
-        return self._is_closed if self.given is None else self.given.is_closed
+        return self._is_closed if self.given is None else bool(self.given.raw.is_closed)
 
     def client(self, *, direct: bool) -> HttpClient:
         """Return this process's client.
@@ -86,9 +91,9 @@ class Connections(Generic[HttpClient]):
         self._process = process
         for key, client in inherited:
             if key[0] != process and self._made.pop(key, None) is not None:
-                _drop_connections(client)
+                _drop_connections(client.raw)
         if self.given is not None:
-            _drop_connections(self.given)
+            _drop_connections(self.given.raw)
 
 
 def is_proxied(client: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from meshguard import exact_json
 from meshguard._wire.body import parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
 from meshguard._wire.requests import ApiCall, fits_header, mapping, text
@@ -25,14 +23,15 @@ from meshguard.types import CheckRequest, Explanation, OnUnavailable, PolicyDeci
 if TYPE_CHECKING:
     import httpx
 
+    from meshguard.exact_json import Encoded
+
 BATCH_SIZE = 1000
 _UNAVAILABLE_STATUSES = frozenset({502, 503, 504})
 
 _log = logging.getLogger("meshguard")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a decision is about."""
 
     action: str
@@ -124,7 +123,9 @@ def _evaluate_body(request: CheckRequest) -> dict[str, Any]:
     return body
 
 
-def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encoded]:
+def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, Encoded]:
+    from meshguard import exact_json  # noqa: PLC0415 - many programs send no context
+
     try:
         return exact_json.encode_members(context)
     except exact_json.InexactError as error:
@@ -136,6 +137,8 @@ def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encode
 
 def _exact_json(body: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a call with a JSON body whose numbers are exact, unlike those of `httpx`."""
+    from meshguard import exact_json  # noqa: PLC0415 - as above
+
     try:
         content = exact_json.encode(body).encode()
     except exact_json.InexactError as error:

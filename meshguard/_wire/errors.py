@@ -115,8 +115,11 @@ def denied(decision: PolicyDecision) -> PolicyDeniedError:
 
 def trace_id_of(response: httpx.Response, body: Mapping[str, Any] | None = None) -> str | None:
     """Return the trace ID of a response, or of its request."""
-    sent = response.request.headers.get(TRACE_HEADER)
-    return string((body or {}).get("traceId")) or response.headers.get(TRACE_HEADER) or sent
+    return (
+        string((body or {}).get("traceId"))
+        or response.headers.get(TRACE_HEADER)
+        or response.request.headers.get(TRACE_HEADER)
+    )
 
 
 def retry_after(

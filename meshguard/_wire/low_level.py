@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -10,7 +10,26 @@ from meshguard._wire.intake import Limiter, encodings, unrequested
 from meshguard.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
+    from meshguard._wire.requests import Credential
     from meshguard.config import Config
+
+
+class Sender(Protocol):
+    """A transport of the sync client."""
+
+    config: Config
+
+    def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
+        """Send a request with the token of an identity."""
+
+
+class AsyncSender(Protocol):
+    """A transport of the async client."""
+
+    config: Config
+
+    async def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
+        """Send a request with the token of an identity."""
 
 
 def check_origin(config: Config, request: httpx.Request) -> None:

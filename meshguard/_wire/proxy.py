@@ -17,8 +17,8 @@ from meshguard.types import ProxyOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ABSOLUTE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_METHOD = re.compile(r"[A-Za-z]+")
+_ABSOLUTE_URL = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_METHOD = r"[A-Za-z]+"
 _OUR_HEADERS = frozenset({"authorization", "x-admin-token", "x-request-id"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,7 +33,7 @@ def request(
     options: ProxyOptions,
 ) -> ApiCall[httpx.Response]:
     """Operations `proxy_get` and its siblings; the generated ones take no path of several segments."""
-    if not (isinstance(method, str) and _METHOD.fullmatch(method)):
+    if not (isinstance(method, str) and re.fullmatch(_METHOD, method)):
         raise InvalidRequestError("method must be an HTTP method, such as GET.")
     return ApiCall(
         "request",
@@ -62,7 +62,7 @@ def _upstream_path(path: str) -> str:
     plain = path.partition("?")[0]
     while plain != (plain := unquote(plain)):
         pass
-    if _ABSOLUTE_URL.match(plain) or "#" in path:
+    if re.match(_ABSOLUTE_URL, plain) or "#" in path:
         raise InvalidRequestError("path must be a path below the upstream's base URL, without a fragment.")
     if not is_sendable(plain) or not {".", ".."}.isdisjoint(re.split(r"[/\\]", plain)):
         raise InvalidRequestError(

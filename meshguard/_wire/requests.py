@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 from meshguard.exceptions import InvalidRequestError, MeshGuardError
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Credential = Literal["agent", "admin"]
 
-_HEADER_TEXT = re.compile(r"[!-~](?:[ -~]{0,2046}[!-~])?")
-_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Compiled when they are first used.
+_HEADER_TEXT = r"[!-~](?:[ -~]{0,2046}[!-~])?"
+_UNSENDABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def _reraise(error: MeshGuardError) -> Any:
@@ -29,7 +30,7 @@ def _never(_: httpx.Response) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class ApiCall(Generic[T]):
     """One call of the gateway's API.
 
@@ -60,8 +61,7 @@ class ApiCall(Generic[T]):
     is_small: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(NamedTuple, Generic[T]):
     """Some of the items, and the call that fetches more."""
 
     items: list[T]
@@ -70,12 +70,12 @@ class Page(Generic[T]):
 
 def fits_header(value: str) -> bool:
     """Whether a header can carry the value."""
-    return isinstance(value, str) and _HEADER_TEXT.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch(_HEADER_TEXT, value) is not None
 
 
 def is_sendable(value: str) -> bool:
     """Whether a text is free of control characters and lone surrogates."""
-    return _UNSENDABLE.search(value) is None
+    return re.search(_UNSENDABLE, value) is None
 
 
 def text(name: str, value: Any) -> str:

@@ -53,7 +53,7 @@ def test_only_other_machines_are_reached_through_a_proxy(
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     url = f"{scheme}://{host}"
     for client in (MeshGuardClient(url), AsyncMeshGuardClient(url)):
-        assert is_proxied(client._transport.http_client(), httpx.URL(url)) is not is_loopback(url)
+        assert is_proxied(client._transport._client().raw, httpx.URL(url)) is not is_loopback(url)
 
 
 @CLIENTS

@@ -1,0 +1,53 @@
+# Made from meshguard/_async/http_clients.py by scripts/unasync; edit that file.
+"""The HTTP clients that requests are sent with: one made here, or the caller's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshguard._wire.http import prepared_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+
+class OwnClient:
+    """A client made here: its requests go to its transport, past `httpx.Client.send`.
+
+    It has no hooks, cookies or authentication, and follows no redirects, so that nothing is lost.
+    """
+
+    def __init__(self, raw: httpx.Client) -> None:
+        self.raw = raw
+
+    def build(self, method: str, url: httpx.URL, options: Mapping[str, Any]) -> httpx.Request:
+        """Make a request."""
+        if isinstance(options.get("headers", {}), dict):
+            return prepared_request(method, url, options)
+        return self.raw.build_request(method, url, **options)
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the body of its response is left to be read."""
+        transport = self.raw._transport_for_url(request.url)  # noqa: SLF001 - the environment's proxies
+        response = transport.handle_request(request)
+        response.request = request
+        return response
+
+
+class GivenClient:
+    """The caller's own `httpx` client, with its hooks, cookies, headers and transports."""
+
+    def __init__(self, raw: httpx.Client) -> None:
+        self.raw = raw
+
+    def build(self, method: str, url: httpx.URL, options: Mapping[str, Any]) -> httpx.Request:
+        """Make a request."""
+        return self.raw.build_request(method, url, **options)
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the body of its response is left to be read."""
+        response = self.raw.send(request, auth=None, stream=True, follow_redirects=False)
+        response.next_request = None  # it has the token
+        return response
