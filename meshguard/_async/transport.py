@@ -7,15 +7,18 @@ import copy
 import logging
 import time
 from asyncio import sleep  # sync: from time import sleep
+from collections.abc import Awaitable
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
-from meshguard._async.http_clients import AsyncGivenClient, AsyncOwnClient
+from meshguard._async.http_clients import AsyncHttpClient, AsyncOwnClient, given_client
 from meshguard._async.intake import read_body
+from meshguard._wire import credentials
 from meshguard._wire.connections import Connections, is_proxied
-from meshguard._wire.credentials import Identity, another_request, missing_token
+from meshguard._wire.credentials import Identity
 from meshguard._wire.errors import detach_error, map_exception
 from meshguard._wire.http import USER_AGENT, client_options
 from meshguard._wire.intake import ENCODINGS, SMALL, detach
@@ -25,8 +28,9 @@ from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGu
 from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
+    import httpx2
     from meshguard_api import AuthenticatedClient
 
     from meshguard._wire.requests import ApiCall, Credential
@@ -54,7 +58,7 @@ class AsyncTransport:
 
     Args:
         config: The client's settings.
-        http_client: The caller's own `httpx` client; it stays the caller's to close.
+        http_client: The caller's own client; it stays the caller's to close.
         trust_env: Whether to read proxies and certificates from the environment.
         clock: Seconds of a clock that is never set.
         wait: Waits for a number of seconds.
@@ -63,15 +67,15 @@ class AsyncTransport:
     def __init__(
         self,
         config: Config,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
         *,
         trust_env: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Awaitable[None]] = sleep,  # sync: wait: Callable[[float], None] = sleep,
     ) -> None:
         self.config = config
-        given = None if http_client is None else AsyncGivenClient(http_client)
-        self._connections: Connections[AsyncOwnClient | AsyncGivenClient] = Connections(
+        given = None if http_client is None else given_client(http_client)
+        self._connections: Connections[AsyncHttpClient] = Connections(
             given, _maker(config.timeout, trust_env)
         )
         self._owns_connections = given is None
@@ -97,7 +101,7 @@ class AsyncTransport:
     def trusts_env(self) -> bool:
         """Whether the `httpx` client reads proxies and certificates from the environment."""
         given = self._connections.given
-        return self._trust_env if given is None else given.raw.trust_env
+        return self._trust_env if given is None else bool(given.raw.trust_env)
 
     def check_exposure(self) -> None:
         """Warn once for each host if the token can be read on the way.
@@ -129,7 +133,7 @@ class AsyncTransport:
             MeshGuardError: The call failed; the class says how.
         """
         with observe(call, self.config) as observation:
-            identity = self._identity(call.credential)
+            identity = await self._identity(call.credential)
             try:
                 return observation.resulted(call.read(await self._exchange(call, identity, observation)))
             except MeshGuardError as error:
@@ -140,7 +144,7 @@ class AsyncTransport:
     async def stream(self, call: ApiCall[httpx.Response]) -> AsyncIterator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
-            identity = self._identity(call.credential)
+            identity = await self._identity(call.credential)
             response = await self._exchange(call, identity, observation, stream=True)
         try:
             try:
@@ -159,7 +163,7 @@ class AsyncTransport:
 
     async def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
         """Send a request of the generated client; the body of its response is left to be read."""
-        return await self._send(request, self._identity(credential))
+        return await self._send(request, await self._identity(credential))
 
     def generated(self, credential: Credential) -> AuthenticatedClient:
         """Return a generated client that sends over the same connections."""
@@ -169,7 +173,7 @@ class AsyncTransport:
         from meshguard._async.low_level import AsyncSharedConnections  # noqa: PLC0415
 
         if not self.config.token(credential):
-            raise missing_token(credential)
+            raise credentials.missing_token(credential)
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
@@ -199,7 +203,10 @@ class AsyncTransport:
             self._limit(request, call, deadline)
             started = self._clock()
             outcome = await self._attempt(call, request, identity, deadline, stream=stream)
-            log_attempt(request, outcome, attempt, self._clock() - started)
+            seconds = self._clock() - started
+            if isinstance(outcome, httpx.Response):
+                outcome.elapsed = timedelta(seconds=seconds)
+            log_attempt(request, outcome, attempt, seconds)
             delay = retry_delay(call, outcome, attempt=attempt, time_left=deadline - self._clock())
             if delay is None or attempt > self.config.max_retries:
                 break
@@ -235,7 +242,7 @@ class AsyncTransport:
         if not identity.matches(response):
             await response.aclose()
             detach(response)
-            raise another_request(response)
+            raise credentials.another_request(response)
         return response
 
     async def _read(self, call: ApiCall[Any], response: httpx.Response, deadline: float) -> None:
@@ -244,16 +251,24 @@ class AsyncTransport:
         unlimited = "timeout" in call.options
         await read_body(response, limit, lambda: not unlimited and self._clock() > deadline)
 
-    def _client(self) -> AsyncOwnClient | AsyncGivenClient:
+    def _client(self) -> AsyncHttpClient:
         if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
         return self._connections.client(direct=self.config.is_loopback)
 
-    def _identity(self, credential: Credential | None) -> Identity:
-        identity = Identity(self.config, credential)
-        if credential:
-            self.check_exposure()
-        return identity
+    async def _identity(self, credential: Credential | None) -> Identity:
+        if credential is None:
+            return Identity(self.config, None, None)
+        token: Any = self.config.token(credential)
+        if token is None:
+            raise credentials.missing_token(credential)
+        self.check_exposure()
+        if callable(token):
+            token = token()
+            if isinstance(token, Awaitable):
+                token = await token  # sync: raise credentials.awaitable_token(token)
+            token = credentials.provided_token(token)
+        return Identity(self.config, credential, token)
 
     def _build(self, call: ApiCall[Any]) -> httpx.Request:
         client = self._client()

@@ -3,14 +3,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
 
-from meshguard._wire.http import prepared_request
+import httpx
+
+from meshguard._wire.http import prepared_request, unread
+from meshguard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx
+    import httpx2
+
+
+class HttpClient(Protocol):
+    """What requests are sent with; `raw` is a client of `httpx` or `httpx2`."""
+
+    raw: Any
+
+    def build(self, method: str, url: httpx.URL, options: Mapping[str, Any]) -> httpx.Request:
+        """Make a request."""
+
+    def send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the body of its response is left to be read."""
+
+
+def given_client(http_client: httpx.Client | httpx2.Client) -> HttpClient:
+    """Return what sends requests with the caller's client.
+
+    Raises:
+        ConfigurationError: It is not such a client.
+    """
+    if isinstance(http_client, httpx.Client):
+        return GivenClient(http_client)
+    httpx2 = sys.modules.get("httpx2")
+    if httpx2 is not None and isinstance(http_client, httpx2.Client):
+        from meshguard._sync.httpx2_client import Httpx2Client  # noqa: PLC0415 - few need it
+
+        return Httpx2Client(http_client)
+    raise ConfigurationError(
+        f"http_client must be an httpx.Client or httpx2.Client, not {type(http_client).__name__}. "
+        "Pass such a client, or omit it."
+    )
 
 
 class OwnClient:
@@ -50,4 +85,6 @@ class GivenClient:
         """Send a request; the body of its response is left to be read."""
         response = self.raw.send(request, auth=None, stream=True, follow_redirects=False)
         response.next_request = None  # it has the token
+        if response.is_stream_consumed:
+            return unread(response.status_code, response.headers.raw, response.content, request)
         return response

@@ -7,16 +7,19 @@ import contextlib
 import copy
 import logging
 import time
+from collections.abc import Awaitable
+from datetime import timedelta
 from functools import lru_cache
 from time import sleep
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
-from meshguard._sync.http_clients import GivenClient, OwnClient
+from meshguard._sync.http_clients import HttpClient, OwnClient, given_client
 from meshguard._sync.intake import read_body
+from meshguard._wire import credentials
 from meshguard._wire.connections import Connections, is_proxied
-from meshguard._wire.credentials import Identity, another_request, missing_token
+from meshguard._wire.credentials import Identity
 from meshguard._wire.errors import detach_error, map_exception
 from meshguard._wire.http import USER_AGENT, client_options
 from meshguard._wire.intake import ENCODINGS, SMALL, detach
@@ -28,6 +31,7 @@ from meshguard.telemetry import Observation, observe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import httpx2
     from meshguard_api import AuthenticatedClient
 
     from meshguard._wire.requests import ApiCall, Credential
@@ -55,7 +59,7 @@ class SyncTransport:
 
     Args:
         config: The client's settings.
-        http_client: The caller's own `httpx` client; it stays the caller's to close.
+        http_client: The caller's own client; it stays the caller's to close.
         trust_env: Whether to read proxies and certificates from the environment.
         clock: Seconds of a clock that is never set.
         wait: Waits for a number of seconds.
@@ -64,17 +68,15 @@ class SyncTransport:
     def __init__(
         self,
         config: Config,
-        http_client: httpx.Client | None = None,
+        http_client: httpx.Client | httpx2.Client | None = None,
         *,
         trust_env: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = sleep,
     ) -> None:
         self.config = config
-        given = None if http_client is None else GivenClient(http_client)
-        self._connections: Connections[OwnClient | GivenClient] = Connections(
-            given, _maker(config.timeout, trust_env)
-        )
+        given = None if http_client is None else given_client(http_client)
+        self._connections: Connections[HttpClient] = Connections(given, _maker(config.timeout, trust_env))
         self._owns_connections = given is None
         self._trust_env = trust_env
         self._clock = clock
@@ -98,7 +100,7 @@ class SyncTransport:
     def trusts_env(self) -> bool:
         """Whether the `httpx` client reads proxies and certificates from the environment."""
         given = self._connections.given
-        return self._trust_env if given is None else given.raw.trust_env
+        return self._trust_env if given is None else bool(given.raw.trust_env)
 
     def check_exposure(self) -> None:
         """Warn once for each host if the token can be read on the way.
@@ -170,7 +172,7 @@ class SyncTransport:
         from meshguard._sync.low_level import SharedConnections  # noqa: PLC0415
 
         if not self.config.token(credential):
-            raise missing_token(credential)
+            raise credentials.missing_token(credential)
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
@@ -200,7 +202,10 @@ class SyncTransport:
             self._limit(request, call, deadline)
             started = self._clock()
             outcome = self._attempt(call, request, identity, deadline, stream=stream)
-            log_attempt(request, outcome, attempt, self._clock() - started)
+            seconds = self._clock() - started
+            if isinstance(outcome, httpx.Response):
+                outcome.elapsed = timedelta(seconds=seconds)
+            log_attempt(request, outcome, attempt, seconds)
             delay = retry_delay(call, outcome, attempt=attempt, time_left=deadline - self._clock())
             if delay is None or attempt > self.config.max_retries:
                 break
@@ -236,7 +241,7 @@ class SyncTransport:
         if not identity.matches(response):
             response.close()
             detach(response)
-            raise another_request(response)
+            raise credentials.another_request(response)
         return response
 
     def _read(self, call: ApiCall[Any], response: httpx.Response, deadline: float) -> None:
@@ -245,16 +250,24 @@ class SyncTransport:
         unlimited = "timeout" in call.options
         read_body(response, limit, lambda: not unlimited and self._clock() > deadline)
 
-    def _client(self) -> OwnClient | GivenClient:
+    def _client(self) -> HttpClient:
         if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
         return self._connections.client(direct=self.config.is_loopback)
 
     def _identity(self, credential: Credential | None) -> Identity:
-        identity = Identity(self.config, credential)
-        if credential:
-            self.check_exposure()
-        return identity
+        if credential is None:
+            return Identity(self.config, None, None)
+        token: Any = self.config.token(credential)
+        if token is None:
+            raise credentials.missing_token(credential)
+        self.check_exposure()
+        if callable(token):
+            token = token()
+            if isinstance(token, Awaitable):
+                raise credentials.awaitable_token(token)
+            token = credentials.provided_token(token)
+        return Identity(self.config, credential, token)
 
     def _build(self, call: ApiCall[Any]) -> httpx.Request:
         client = self._client()

@@ -96,14 +96,14 @@ class Connections(Generic[HttpClient]):
             _drop_connections(self.given.raw)
 
 
-def is_proxied(client: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:
-    """Whether an `httpx` client sends requests for a URL to a proxy."""
+def is_proxied(client: Any, url: httpx.URL) -> bool:
+    """Whether a client of `httpx` or `httpx2` sends requests for a URL to a proxy."""
     find = getattr(client, "_transport_for_url", None)
     pool = getattr(find(url), "_pool", None) if find else None
     return type(pool).__name__.endswith("Proxy") or getattr(pool, "_proxy", None) is not None
 
 
-def _drop_connections(client: httpx.Client | httpx.AsyncClient) -> None:
+def _drop_connections(client: Any) -> None:
     """Empty the pools of a client that another process filled, and send nothing over the connections.
 
     This closes a socket only in this process. Sockets of an event loop stay open: closing one would remove it
@@ -120,7 +120,7 @@ def _drop_connections(client: httpx.Client | httpx.AsyncClient) -> None:
         pool._requests.clear()  # noqa: SLF001 - httpcore has no public way
         # A thread of the parent may have held the lock, and does not exist here.
         pool._optional_thread_lock = type(pool._optional_thread_lock)()  # noqa: SLF001
-        if isinstance(client, httpx.Client):
+        if not hasattr(client, "aclose"):
             for connection in inherited:
                 connection.close()
         else:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Coroutine
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from meshguard._wire.errors import REQUEST_ID_HEADER, TRACE_HEADER
-from meshguard.exceptions import AuthenticationError, InvalidResponseError
+from meshguard.config import Secret, check_token
+from meshguard.exceptions import AuthenticationError, ConfigurationError, InvalidResponseError
 
 if TYPE_CHECKING:
     from meshguard._wire.requests import Credential
@@ -26,15 +28,11 @@ class Identity:
     Args:
         config: The client's settings.
         credential: Whose token is sent.
-
-    Raises:
-        AuthenticationError: The token is missing.
+        token: The token.
     """
 
-    def __init__(self, config: Config, credential: Credential | None) -> None:
-        self._token = config.token(credential) if credential else None
-        if credential and not self._token:
-            raise missing_token(credential)
+    def __init__(self, config: Config, credential: Credential | None, token: Secret | None) -> None:
+        self._token = token
         self._config = config
         self._credential = credential
         self._sent = ""
@@ -45,15 +43,17 @@ class Identity:
         shown = self._shown = request.headers
         shown[TRACE_HEADER] = self._config.trace_id
         shown[REQUEST_ID_HEADER] = self._sent = os.urandom(16).hex()
-        if self._token:
-            request.headers = sent = masked(httpx.Headers)(shown, shown.encoding)
-            if self._credential == "agent":
-                sent["Authorization"] = f"Bearer {self._token}"
-            else:
-                sent["X-Admin-Token"] = str(self._token)
+        request.headers = sent = masked(httpx.Headers)(shown, shown.encoding)
+        if defaults := self._config.default_headers:
+            sent.hidden = (*_TOKEN_HEADERS, *defaults)
+            sent.update({name: str(value) for name, value in defaults.items() if name not in shown})
+        if self._credential == "agent":
+            sent["Authorization"] = f"Bearer {self._token}"
+        elif self._credential == "admin":
+            sent["X-Admin-Token"] = str(self._token)
 
     def take_off(self, request: httpx.Request) -> None:
-        """Leave no token on the request."""
+        """Leave neither a token nor a default header on the request."""
         request.headers = self._shown
         for name in _TOKEN_HEADERS:
             if name in request.headers:
@@ -81,14 +81,40 @@ def missing_token(credential: Credential) -> AuthenticationError:
     )
 
 
+def provided_token(value: object) -> Secret:
+    """Check what a callable `agent_token` returned.
+
+    Raises:
+        ConfigurationError: It is not a token.
+    """
+    if not isinstance(value, str) or not value:
+        kind = "an empty string" if value == "" else f"a value of type {type(value).__name__}"
+        raise ConfigurationError(f"agent_token returned {kind}. Return the token as a non-empty string.")
+    token = Secret(value)
+    check_token("The token that agent_token returned", token)
+    return token
+
+
+def awaitable_token(value: object) -> ConfigurationError:
+    """Return the error for an async callable, which the sync client cannot wait for."""
+    if isinstance(value, Coroutine):
+        value.close()
+    return ConfigurationError(
+        "agent_token returned an awaitable, which MeshGuardClient cannot await. "
+        "Pass a function that returns a string, or use AsyncMeshGuardClient."
+    )
+
+
 @cache
 def masked(headers_class: type[Any]) -> type[Any]:
-    """Return a subclass of `httpx.Headers` or its like whose repr hides both tokens."""
+    """Return a subclass of `httpx.Headers` or its like whose repr hides tokens and default headers."""
 
     class MaskedHeaders(headers_class):  # type: ignore[misc]
+        hidden: tuple[str, ...] = _TOKEN_HEADERS
+
         def __repr__(self) -> str:
             shown = headers_class(self)
-            for name in _TOKEN_HEADERS:
+            for name in self.hidden:
                 if name in shown:
                     shown[name] = "[secure]"
             return repr(shown)

@@ -36,6 +36,14 @@ def client_options(timeout: float, *, trust_env: bool) -> dict[str, Any]:
     }
 
 
+def unread(
+    status: int, headers: list[tuple[bytes, bytes]], content: bytes, request: httpx.Request
+) -> httpx.Response:
+    """Return a response that can be read once more after a hook read it, which also decompressed it."""
+    kept = [pair for pair in headers if pair[0].lower() != b"content-encoding"]
+    return httpx.Response(status, headers=kept, stream=httpx.ByteStream(content), request=request)
+
+
 def prepared_request(method: str, url: httpx.URL, options: Mapping[str, Any]) -> httpx.Request:
     """Make a request of our own client; the headers of a call replace those of the client.
 
