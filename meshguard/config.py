@@ -116,7 +116,9 @@ class Config:
         object.__setattr__(self, "is_loopback", is_loopback(self.gateway_url))
         object.__setattr__(self, "exposes_tokens", self.is_plain and not self.is_loopback)
         if self.require_tls and self.exposes_tokens:
-            raise ConfigurationError("gateway_url must start with https://, since require_tls is set.")
+            raise ConfigurationError(
+                "Invalid gateway_url: it must start with https://, because require_tls is set."
+            )
         object.__setattr__(self, "default_headers", _checked_headers(self.default_headers))
         if isinstance(self.agent_token, str):
             check_token("agent_token", self.agent_token)
@@ -124,13 +126,13 @@ class Config:
             check_token("admin_token", self.admin_token)
         _check_timeout(self.timeout)
         if not (isinstance(self.trace_id, str) and re.fullmatch(_TRACE_ID, self.trace_id)):
-            raise ConfigurationError("trace_id must be 1 to 128 visible ASCII characters.")
+            raise ConfigurationError("Invalid trace_id: it must be 1 to 128 visible ASCII characters.")
         if not _is_whole(self.max_retries, 0):
-            raise ConfigurationError("max_retries must be a whole number, 0 or more.")
+            raise ConfigurationError("Invalid max_retries: it must be a whole number, 0 or more.")
         if not _is_whole(self.max_response_bytes, 1):
-            raise ConfigurationError("max_response_bytes must be a whole number, 1 or more.")
+            raise ConfigurationError("Invalid max_response_bytes: it must be a whole number, 1 or more.")
         if self.on_unavailable not in get_args(OnUnavailable):
-            raise ConfigurationError('on_unavailable must be "raise", "deny" or "allow".')
+            raise ConfigurationError('Invalid on_unavailable: it must be "raise", "deny" or "allow".')
 
     def token(self, credential: Literal["agent", "admin"]) -> Secret | TokenProvider | None:
         """Return the token of an identity, or what provides it."""
@@ -152,7 +154,7 @@ def _no_url() -> str:
 def secret(token: str | None) -> Secret | None:
     """Wrap a token before anything else sees it; an empty one counts as not given."""
     if token is not None and not isinstance(token, str):
-        raise ConfigurationError("A token must be a string.")
+        raise ConfigurationError("Invalid token: it must be a string.")
     return Secret(token) if token else None
 
 
@@ -165,21 +167,16 @@ def token_or_provider(token: AsyncAgentToken | TokenProvider | None) -> Secret |
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
     if not isinstance(headers, Mapping):
-        raise ConfigurationError("default_headers is not a mapping. Pass a mapping of header names to text.")
+        raise ConfigurationError("Invalid default_headers: it must be a mapping of header names to text.")
     checked: dict[str, Secret] = {}
     for name, value in headers.items():
         if not (isinstance(name, str) and re.fullmatch(_HEADER_NAME, name)):
-            raise ConfigurationError(
-                f"default_headers has the invalid name {name!r}. Use a name such as X-Team."
-            )
+            raise ConfigurationError(f"Invalid name {name!r} in default_headers. Use a name such as X-Team.")
         if name.lower() in _RESERVED_HEADERS or name.lower().startswith("x-meshguard-"):
-            raise ConfigurationError(
-                f"default_headers must not contain {name}: the client sets it. Remove it."
-            )
+            raise ConfigurationError(f"Invalid default_headers: the client sets {name} itself. Remove it.")
         if not (isinstance(value, str) and re.fullmatch(_TOKEN, value)):
             raise ConfigurationError(
-                f"The value of {name} in default_headers cannot be sent. Use printable ASCII text "
-                "without spaces around it."
+                f"Invalid value of {name} in default_headers. Use printable ASCII without spaces around it."
             )
         checked[name] = Secret(value)
     return checked
@@ -193,7 +190,7 @@ def _new_trace_id() -> str:
 
 def _checked_url(gateway_url: str) -> str:
     if not isinstance(gateway_url, str):
-        raise ConfigurationError("gateway_url must be a string, such as http://127.0.0.1:3100.")
+        raise ConfigurationError("Invalid gateway_url: it must be a string, such as http://127.0.0.1:3100.")
     return _url_without_slash(gateway_url)
 
 
@@ -203,14 +200,18 @@ def _url_without_slash(gateway_url: str) -> str:
         url = httpx.URL(gateway_url)
     except (httpx.InvalidURL, ValueError):
         raise ConfigurationError(
-            "gateway_url is not a URL; give one such as http://127.0.0.1:3100."
+            "Invalid gateway_url: it is not a URL. Use one such as http://127.0.0.1:3100."
         ) from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError("gateway_url must start with http:// or https:// and name a host.")
+        raise ConfigurationError(
+            "Invalid gateway_url: it must start with http:// or https:// and name a host."
+        )
     if url.userinfo:
-        raise ConfigurationError("gateway_url must not hold a password; give agent_token or admin_token.")
+        raise ConfigurationError(
+            "Invalid gateway_url: it contains a password. Pass agent_token or admin_token instead."
+        )
     if url.query or url.fragment or "?" in gateway_url or "#" in gateway_url:
-        raise ConfigurationError("gateway_url must not have a query or a fragment.")
+        raise ConfigurationError("Invalid gateway_url: it must not have a query or a fragment.")
     return gateway_url.rstrip("/")
 
 
@@ -242,12 +243,12 @@ def check_token(name: str, token: str) -> None:
     """
     if not re.fullmatch(_TOKEN, token):
         raise ConfigurationError(
-            f"{name} must be printable ASCII without spaces round it; "
-            "look for a line break or a quotation mark copied along with it."
+            f"Invalid {name}: it must be printable ASCII without spaces around it. "
+            "Look for a line break or quotation mark that was copied with it."
         )
 
 
 def _check_timeout(timeout: float) -> None:
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not (number and math.isfinite(timeout) and timeout > 0):
-        raise ConfigurationError("timeout must be a positive number of seconds, such as 30.0.")
+        raise ConfigurationError("Invalid timeout: it must be a positive number of seconds, such as 30.0.")

@@ -53,7 +53,7 @@ class Governed(Generic[Client]):
         """Return a function that asks for a decision on every call before it runs."""
         if is_async(function):
             raise TypeError(
-                "MeshGuardClient.govern can't decorate an async function; use AsyncMeshGuardClient.govern."
+                "MeshGuardClient.govern cannot decorate an async function. Use AsyncMeshGuardClient.govern."
             )
 
         @functools.wraps(function)
@@ -100,7 +100,7 @@ class AsyncGoverned(Generic[Client]):
         """Let exceptions of the block pass."""
 
     def __enter__(self) -> NoReturn:
-        raise TypeError("AsyncMeshGuardClient.govern needs `async with`.")
+        raise TypeError("AsyncMeshGuardClient.govern cannot be entered by `with`. Use `async with`.")
 
     def __exit__(self, *_: object) -> None:
         """Make `with` reach the error above."""
@@ -110,7 +110,9 @@ class AsyncGoverned(Generic[Client]):
         if inspect.isasyncgenfunction(function):
             return cast("Callable[P, R]", self._generator(function))
         if not is_async(function):
-            raise TypeError("This decorates async functions; for others use MeshGuardClient.govern.")
+            raise TypeError(
+                "AsyncMeshGuardClient.govern cannot decorate a sync function. Use MeshGuardClient.govern."
+            )
         awaited = cast("Callable[P, Awaitable[Any]]", function)
 
         @functools.wraps(function)

@@ -42,8 +42,8 @@ def given_client(http_client: httpx.AsyncClient | httpx2.AsyncClient) -> AsyncHt
 
         return AsyncHttpx2Client(http_client)
     raise ConfigurationError(
-        f"http_client must be an httpx.AsyncClient or httpx2.AsyncClient, not {type(http_client).__name__}. "
-        "Pass such a client, or omit it."
+        f"Invalid http_client: {type(http_client).__name__} is not an httpx.AsyncClient or "
+        "httpx2.AsyncClient. Pass such a client, or omit it."
     )
 
 

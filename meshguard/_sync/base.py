@@ -122,7 +122,7 @@ class ClientBase:
             ```
         """
         if agent_token == "":
-            raise ConfigurationError("agent_token is empty. Pass a token, or omit it.")
+            raise ConfigurationError("Invalid agent_token: it is empty. Pass a token, or omit it.")
         changes: dict[str, Any] = {
             "agent_token": token_or_provider(agent_token),
             "trace_id": trace_id or None,

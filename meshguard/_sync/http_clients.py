@@ -43,8 +43,8 @@ def given_client(http_client: httpx.Client | httpx2.Client) -> HttpClient:
 
         return Httpx2Client(http_client)
     raise ConfigurationError(
-        f"http_client must be an httpx.Client or httpx2.Client, not {type(http_client).__name__}. "
-        "Pass such a client, or omit it."
+        f"Invalid http_client: {type(http_client).__name__} is not an httpx.Client or "
+        "httpx2.Client. Pass such a client, or omit it."
     )
 
 

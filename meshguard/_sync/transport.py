@@ -114,8 +114,8 @@ class SyncTransport:
                 return
             if config.require_tls:
                 raise ConfigurationError(
-                    "http_client sends requests for this machine to a proxy, without encryption. "
-                    "Create it with trust_env=False, or do not set require_tls."
+                    "Invalid http_client: it sends the token to a proxy unencrypted, but require_tls is set. "
+                    "Create it with trust_env=False."
                 )
         host = _url(config.gateway_url).host
         if host not in self._warned:
@@ -155,7 +155,7 @@ class SyncTransport:
         except httpx.RequestError as error:
             if not _is_about(error, response.request):
                 raise
-            raise map_exception(error) from error
+            raise map_exception(error, self.config.gateway_url) from error
         finally:
             response.close()
             detach(response)
@@ -213,7 +213,7 @@ class SyncTransport:
             log_retry(request, outcome, delay)
             self._wait(delay)
         if isinstance(outcome, Exception):
-            error = map_exception(outcome)
+            error = map_exception(outcome, self.config.gateway_url)
             raise error if error is outcome else _caused_by(outcome, error)
         observation.answered(outcome)
         return outcome
@@ -279,7 +279,9 @@ class SyncTransport:
             cause = type(error).__name__
         else:
             return request
-        raise InvalidRequestError(f"The arguments can't be sent: {cause} while the request was built.")
+        raise InvalidRequestError(
+            f"Cannot send the arguments of {call.name}: {cause} while building the request. Correct them."
+        )
 
     def _limit(self, request: httpx.Request, call: ApiCall[Any], deadline: float) -> None:
         if "timeout" not in call.options:

@@ -89,9 +89,11 @@ def provided_token(value: object) -> Secret:
     """
     if not isinstance(value, str) or not value:
         kind = "an empty string" if value == "" else f"a value of type {type(value).__name__}"
-        raise ConfigurationError(f"agent_token returned {kind}. Return the token as a non-empty string.")
+        raise ConfigurationError(
+            f"Invalid token from agent_token: it returned {kind}. Return a non-empty string."
+        )
     token = Secret(value)
-    check_token("The token that agent_token returned", token)
+    check_token("token from agent_token", token)
     return token
 
 
@@ -100,7 +102,7 @@ def awaitable_token(value: object) -> ConfigurationError:
     if isinstance(value, Coroutine):
         value.close()
     return ConfigurationError(
-        "agent_token returned an awaitable, which MeshGuardClient cannot await. "
+        "Invalid token from agent_token: it returned an awaitable, which MeshGuardClient cannot await. "
         "Pass a function that returns a string, or use AsyncMeshGuardClient."
     )
 

@@ -36,8 +36,8 @@ def check_origin(config: Config, request: httpx.Request) -> None:
     """Do nothing if the request goes to the gateway; a redirect could lead it, and the token, elsewhere."""
     if _origin(request.url) != _origin(httpx.URL(config.gateway_url)):
         raise InvalidRequestError(
-            "The request goes to another host than gateway_url, and would carry the token there. "
-            "Use a client without a token for it."
+            "Cannot send the request: its host is not that of gateway_url, and must not get the token. "
+            "Use a client without a token."
         )
 
 

@@ -81,10 +81,10 @@ def is_sendable(value: str) -> bool:
 def text(name: str, value: Any) -> str:
     """Check a non-empty line of text."""
     if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{name} must be a non-empty string.")
+        raise InvalidRequestError(f"Invalid {name}: it must be a non-empty string.")
     if not is_sendable(value):
         raise InvalidRequestError(
-            f"{name} must not contain line breaks, other control characters or lone surrogates."
+            f"Invalid {name}: it must not contain line breaks, other control characters or lone surrogates."
         )
     return value
 
@@ -98,28 +98,28 @@ def text_block(name: str, value: Any) -> str:
 def texts(name: str, values: Any) -> list[str]:
     """Check a list of texts."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidRequestError(f"{name} must be a list of strings.")
+        raise InvalidRequestError(f"Invalid {name}: it must be a list of strings.")
     return [text(name, value) for value in values]
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
     """Check a mapping."""
     if not isinstance(value, Mapping):
-        raise InvalidRequestError(f"{name} must be a mapping.")
+        raise InvalidRequestError(f"Invalid {name}: it must be a mapping.")
     return dict(value)
 
 
 def segment(name: str, value: Any) -> str:
     """Check and encode one segment of a path."""
     if text(name, value) in {".", ".."}:
-        raise InvalidRequestError(f"{name} must not be a dot segment.")
+        raise InvalidRequestError(f"Invalid {name}: it must not be a dot segment.")
     return quote(value, safe="")
 
 
 def whole_number(name: str, value: Any) -> int:
     """Check a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidRequestError(f"{name} must be a whole number.")
+        raise InvalidRequestError(f"Invalid {name}: it must be a whole number.")
     return value
 
 
@@ -128,7 +128,9 @@ def timestamp(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidRequestError(f"{name} must be a datetime with a time zone, such as datetime.now(UTC).")
+        raise InvalidRequestError(
+            f"Invalid {name}: it must be a datetime with a time zone, such as datetime.now(UTC)."
+        )
     return value.isoformat()
 
 
