@@ -74,7 +74,7 @@ class Config:
     on_unavailable: OnUnavailable
     require_tls: bool = False
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
-    default_headers: Mapping[str, str] = field(default_factory=dict)
+    default_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     is_loopback: bool = field(default=False, init=False)
     exposes_tokens: bool = field(default=False, init=False)
 

@@ -1,16 +1,24 @@
-"""What `govern` returns: context managers and decorators. The two differ in which functions they take."""
+"""Context managers and decorators that `govern` returns."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
     from types import TracebackType
 
+    from typing_extensions import deprecated
+
     from meshguard.types import PolicyDecision
+else:
+
+    def deprecated(_message):  # noqa: ANN001, ANN201, D103 - Python 3.13 has it in warnings
+        return lambda function: function
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,7 +30,7 @@ class Governed(Generic[Client]):
     """A block or function that runs only if its action is allowed.
 
     Attributes:
-        client: The client that asks.
+        client: The client that checks the action.
         action: The action.
         resource: The resource, or None.
         decision: The decision of the last `with`, or None before the first.
@@ -31,6 +39,7 @@ class Governed(Generic[Client]):
     def __init__(
         self, client: Client, action: str, resource: str | None, enforce: Callable[[], PolicyDecision]
     ) -> None:
+        _reject_function(action)
         self.client = client
         self.action = action
         self.resource = resource
@@ -49,26 +58,44 @@ class Governed(Generic[Client]):
     ) -> None:
         """Let exceptions of the block pass."""
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return a function that asks for a decision on every call before it runs."""
+    # The first overload makes type checkers reject the use of a decorated async function as one.
+    @overload
+    @deprecated("MeshGuardClient.govern cannot decorate an async function. Use AsyncMeshGuardClient.govern.")
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, T] | AsyncIterator[T]]
+    ) -> Callable[P, T]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]: ...
+
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
+        """Return a function that enforces the action on every call, before it runs."""
         if is_async(function):
             raise TypeError(
                 "MeshGuardClient.govern cannot decorate an async function. Use AsyncMeshGuardClient.govern."
             )
 
         @functools.wraps(function)
-        def governed(*args: P.args, **kwargs: P.kwargs) -> R:
+        def governed(*args: P.args, **kwargs: P.kwargs) -> Any:
             self._enforce()
             return function(*args, **kwargs)
 
         return governed
+
+    if not TYPE_CHECKING:
+
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError("MeshGuardClient.govern needs `with`, not `async with`.")
+
+        async def __aexit__(self, *_: object) -> None:
+            """Make `async with` reach the error above."""
 
 
 class AsyncGoverned(Generic[Client]):
     """A block or function that runs only if its action is allowed.
 
     Attributes:
-        client: The client that asks.
+        client: The client that checks the action.
         action: The action.
         resource: The resource, or None.
         decision: The decision of the last `async with`, or None before the first.
@@ -81,6 +108,7 @@ class AsyncGoverned(Generic[Client]):
         resource: str | None,
         enforce: Callable[[], Awaitable[PolicyDecision]],
     ) -> None:
+        _reject_function(action)
         self.client = client
         self.action = action
         self.resource = resource
@@ -99,43 +127,61 @@ class AsyncGoverned(Generic[Client]):
     ) -> None:
         """Let exceptions of the block pass."""
 
-    def __enter__(self) -> NoReturn:
-        raise TypeError("AsyncMeshGuardClient.govern cannot be entered by `with`. Use `async with`.")
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> Callable[P, Coroutine[Any, Any, R]]: ...
 
-    def __exit__(self, *_: object) -> None:
-        """Make `with` reach the error above."""
+    @overload
+    def __call__(self, function: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncGenerator[T, None]]: ...
 
-    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return an async function that asks for a decision on every call before it runs."""
+    def __call__(self, function: Callable[P, object]) -> Callable[P, object]:
+        """Return an async function that enforces the action on every call, before it runs."""
         if inspect.isasyncgenfunction(function):
-            return cast("Callable[P, R]", self._generator(function))
+            return self._generator(cast("Callable[P, AsyncGenerator[object, None]]", function))
         if not is_async(function):
             raise TypeError(
                 "AsyncMeshGuardClient.govern cannot decorate a sync function. Use MeshGuardClient.govern."
             )
-        awaited = cast("Callable[P, Awaitable[Any]]", function)
+        awaited = cast("Callable[P, Awaitable[object]]", function)
 
-        @functools.wraps(function)
-        async def governed(*args: P.args, **kwargs: P.kwargs) -> Any:
+        @functools.wraps(awaited)
+        async def governed(*args: P.args, **kwargs: P.kwargs) -> object:
             await self._enforce()
             return await awaited(*args, **kwargs)
 
-        return cast("Callable[P, R]", governed)
+        return governed
 
-    def _generator(self, function: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncIterator[T]]:
+    def _generator(
+        self, function: Callable[P, AsyncGenerator[T, None]]
+    ) -> Callable[P, AsyncGenerator[T, None]]:
         @functools.wraps(function)
-        async def governed(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        async def governed(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
             await self._enforce()
-            async for item in function(*args, **kwargs):
-                yield item
+            async with aclosing(function(*args, **kwargs)) as items:
+                async for item in items:
+                    yield item
 
         return governed
 
+    if not TYPE_CHECKING:
 
-def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling the function returns something to await or to iterate asynchronously."""
+        def __enter__(self) -> NoReturn:
+            raise TypeError("AsyncMeshGuardClient.govern needs `async with`, not `with`.")
+
+        def __exit__(self, *_: object) -> None:
+            """Make `with` reach the error above."""
+
+
+def is_async(function: Callable[..., object]) -> bool:
+    """Whether calling the function returns a coroutine or an async generator."""
     return any(
         test(candidate)
         for test in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
         for candidate in (function, getattr(type(function), "__call__", None))  # noqa: B004
     )
+
+
+def _reject_function(action: object) -> None:
+    if callable(action):
+        raise TypeError('Cannot use govern without an action. Write @client.govern("verb:object").')

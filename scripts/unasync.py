@@ -31,6 +31,7 @@ NAMES = {
     "AsyncClient": "Client",
     "AsyncAgentToken": "AgentToken",
     "AsyncGivenClient": "GivenClient",
+    "AsyncGenerator": "Generator",
     "AsyncGoverned": "Governed",
     "AsyncHTTPTransport": "HTTPTransport",
     "AsyncHttpClient": "HttpClient",

@@ -23,9 +23,11 @@ class AsyncHttpClient(Protocol):
 
     def build(self, method: str, url: httpx.URL, options: Mapping[str, Any]) -> httpx.Request:
         """Make a request."""
+        ...
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the body of its response is left to be read."""
+        ...
 
 
 def given_client(http_client: httpx.AsyncClient | httpx2.AsyncClient) -> AsyncHttpClient:

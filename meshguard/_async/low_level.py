@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -24,7 +24,7 @@ class AsyncSharedConnections(httpx.AsyncBaseTransport):
 
     def __init__(self, sender: AsyncSender, credential: Credential) -> None:
         self._sender = sender
-        self._credential = credential
+        self._credential: Credential = credential
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of the generated client."""
@@ -52,7 +52,8 @@ class AsyncBoundedStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._response is not None:
-            async for piece in self._response.stream:  # type: ignore[union-attr]
+            stream: Any = self._response.stream  # `httpx` declares both kinds
+            async for piece in stream:
                 yield self.limiter.count(piece)
 
     async def aclose(self) -> None:

@@ -10,7 +10,7 @@ from asyncio import sleep  # sync: from time import sleep
 from collections.abc import Awaitable
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx
 
@@ -28,7 +28,7 @@ from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGu
 from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     import httpx2
     from meshguard_api import AuthenticatedClient
@@ -141,7 +141,7 @@ class AsyncTransport:
                 return observation.resulted(call.recover(error))
 
     @contextlib.asynccontextmanager
-    async def stream(self, call: ApiCall[httpx.Response]) -> AsyncIterator[httpx.Response]:
+    async def stream(self, call: ApiCall[httpx.Response]) -> AsyncGenerator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
             identity = await self._identity(call.credential)
@@ -266,7 +266,8 @@ class AsyncTransport:
         if callable(token):
             token = token()
             if isinstance(token, Awaitable):
-                token = await token  # sync: raise credentials.awaitable_token(token)
+                later = cast("Any", token)
+                token = await later  # sync: raise credentials.unusable_token(later)
             token = credentials.provided_token(token)
         return Identity(self.config, credential, token)
 

@@ -24,9 +24,11 @@ class HttpClient(Protocol):
 
     def build(self, method: str, url: httpx.URL, options: Mapping[str, Any]) -> httpx.Request:
         """Make a request."""
+        ...
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send a request; the body of its response is left to be read."""
+        ...
 
 
 def given_client(http_client: httpx.Client | httpx2.Client) -> HttpClient:

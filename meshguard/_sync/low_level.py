@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -25,7 +25,7 @@ class SharedConnections(httpx.BaseTransport):
 
     def __init__(self, sender: Sender, credential: Credential) -> None:
         self._sender = sender
-        self._credential = credential
+        self._credential: Credential = credential
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of the generated client."""
@@ -53,7 +53,8 @@ class BoundedStream(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         if self._response is not None:
-            for piece in self._response.stream:  # type: ignore[union-attr]
+            stream: Any = self._response.stream  # `httpx` declares both kinds
+            for piece in stream:
                 yield self.limiter.count(piece)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from functools import lru_cache
 from time import sleep
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx
 
@@ -29,7 +29,7 @@ from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGu
 from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     import httpx2
     from meshguard_api import AuthenticatedClient
@@ -140,7 +140,7 @@ class SyncTransport:
                 return observation.resulted(call.recover(error))
 
     @contextlib.contextmanager
-    def stream(self, call: ApiCall[httpx.Response]) -> Iterator[httpx.Response]:
+    def stream(self, call: ApiCall[httpx.Response]) -> Generator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
             identity = self._identity(call.credential)
@@ -265,7 +265,8 @@ class SyncTransport:
         if callable(token):
             token = token()
             if isinstance(token, Awaitable):
-                raise credentials.awaitable_token(token)
+                later = cast("Any", token)
+                raise credentials.unusable_token(later)
             token = credentials.provided_token(token)
         return Identity(self.config, credential, token)
 

@@ -97,7 +97,7 @@ def provided_token(value: object) -> Secret:
     return token
 
 
-def awaitable_token(value: object) -> ConfigurationError:
+def unusable_token(value: object) -> ConfigurationError:
     """Return the error for an async callable, which the sync client cannot wait for."""
     if isinstance(value, Coroutine):
         value.close()

@@ -54,7 +54,8 @@ def prepared_request(method: str, url: httpx.URL, options: Mapping[str, Any]) ->
     raw = {name: (name.encode("ascii"), value.encode("ascii")) for name, value in given.items()}
     headers = [(b"Host", url.netloc), *{**_RAW_HEADERS, **raw}.values()]
     if not options.keys() <= _SIMPLE:
-        return httpx.Request(method, url, **{**options, "headers": headers})
+        others: dict[str, Any] = {name: value for name, value in options.items() if name != "headers"}
+        return httpx.Request(method, url, headers=headers, **others)
     # `httpx` takes longest to add headers, which it does without a stream, and to find their encoding.
     content = options.get("content", b"")
     if content:

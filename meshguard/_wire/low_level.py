@@ -21,6 +21,7 @@ class Sender(Protocol):
 
     def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
         """Send a request with the token of an identity."""
+        ...
 
 
 class AsyncSender(Protocol):
@@ -30,6 +31,7 @@ class AsyncSender(Protocol):
 
     async def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
         """Send a request with the token of an identity."""
+        ...
 
 
 def check_origin(config: Config, request: httpx.Request) -> None:

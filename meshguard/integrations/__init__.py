@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def needs(framework: str, extra: str) -> Iterator[None]:
+def needs(framework: str, extra: str) -> Generator[None]:
     """Have the imports of an adapter say what to install when its framework is missing.
 
     Args:

@@ -128,7 +128,8 @@ def _generator(function: _Function, known: Callable[[], Guard]) -> Callable[...,
         call = function.call(args, kwargs)
         decision = known().check(call)
         if decision.allowed:
-            return (yield from function.body(*args, **kwargs))
+            body: Generator[Any, Any, Any] = function.body(*args, **kwargs)
+            return (yield from body)
         yield known().refuse(call, decision, default="raise")
         return None
 

@@ -192,7 +192,7 @@ def _target(handoff: Handoff[Any, Any]) -> Agent[Any]:
         raise ConfigurationError(
             f"The handoff {handoff.tool_name!r} does not say to which agent: make it with agents.handoff()."
         )
-    return agent
+    return agent  # pyright: ignore[reportUnknownVariableType] - `isinstance` forgets the parameter
 
 
 def _check_coverage(agent: Agent[Any]) -> None:

@@ -437,7 +437,7 @@ def test_a_client_with_other_options_shares_the_connections(
 
 
 def test_an_empty_token_does_not_make_one_agent_another(client: MeshGuardClient) -> None:
-    with pytest.raises(ConfigurationError, match="agent_token is empty"):
+    with pytest.raises(ConfigurationError, match="agent_token: it is empty"):
         client.with_options(agent_token="")
     with pytest.raises(ConfigurationError, match="trace_id: it must be"):
         client.with_options(trace_id="a b")

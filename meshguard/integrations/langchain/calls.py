@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# LangChain's own types are partly unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 import threading
 import uuid
 from collections import OrderedDict

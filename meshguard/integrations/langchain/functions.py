@@ -62,7 +62,7 @@ def governed(function: Function, action: str, asked: Asked, on_deny: OnDeny | No
     """The function, decided on at each call."""
     make = _governed_async if inspect.iscoroutinefunction(function.body) else _governed_sync
     wrapper: Any = make(function, action, asked, on_deny)
-    wrapper.__annotations__ = {}  # a body without any is not to get those of the wrapper
+    wrapper.__annotations__ = dict[str, Any]()  # a body without any is not to get those of the wrapper
     functools.update_wrapper(wrapper, function.body)
     wrapper.__signature__ = function.signature
     if function.takes_decision:

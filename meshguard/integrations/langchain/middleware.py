@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# LangChain's own types are partly unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ToolCallRequest
@@ -47,7 +50,7 @@ class MeshGuardMiddleware(AgentMiddleware):
 
     def __init__(self, guard: Guard | None = None, *, agent: str | None = None) -> None:
         super().__init__()
-        self.guard = guard or Guard()
+        self.guard: Guard = guard or Guard()
         self._agent = agent
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# LangChain's own types are partly unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -354,7 +357,7 @@ class GovernedToolkit:
         on_deny: OnDeny | None = None,
     ) -> None:
         self.tools = tools
-        self.action_map = action_map or {}
+        self.action_map: Mapping[str, str] = action_map or {}
         self.default_action = default_action
         self.on_deny = on_deny
         self._asked = Asked(client)

@@ -60,8 +60,8 @@ FAULTS = (
     Fault(
         name="ignores what the token is exposed to",
         file="meshguard/_sync/transport.py",
-        right="            self.check_exposure()",
-        wrong="            pass",
+        right="        self.check_exposure()",
+        wrong="        pass",
         promise="A token does not travel as plain text unnoticed.",
         tests=(
             "tests/unit/test_credentials_on_the_wire.py::test_a_token_that_leaves_without_encryption_is_warned_about_once",
@@ -271,7 +271,31 @@ FAULTS = (
         right="def __bool__(self) -> NoReturn:",
         wrong="def __bool__(self) -> bool:",
         promise="Type checkers flag a forgotten await.",
-        tests=("tests/unit/test_pending.py::test_type_checkers_flag_a_forgotten_await[pyright-command1]",),
+        tests=("tests/unit/test_types.py::test_a_type_checker_flags_exactly_the_wrong_calls[pyright]",),
+    ),
+    Fault(
+        name="lets type checkers await what the sync govern decorates",
+        file="meshguard/governed.py",
+        right=") -> Callable[P, T]: ...",
+        wrong=") -> Callable[P, Coroutine[Any, Any, T]]: ...",
+        promise="Type checkers reject govern of the wrong client.",
+        tests=("tests/unit/test_types.py::test_a_type_checker_flags_exactly_the_wrong_calls[mypy]",),
+    ),
+    Fault(
+        name="takes a function for an action",
+        file="meshguard/governed.py",
+        right="    if callable(action):",
+        wrong="    if False:",
+        promise="A decorator without an action is an error, not a function that never runs.",
+        tests=("tests/unit/test_govern.py::test_a_decorator_without_an_action_is_rejected[MeshGuardClient]",),
+    ),
+    Fault(
+        name="leaves a governed generator open",
+        file="meshguard/governed.py",
+        right="            async with aclosing(function(*args, **kwargs)) as items:",
+        wrong="            async with __import__('contextlib').nullcontext(function(*args, **kwargs)) as items:",
+        promise="Closing a governed generator closes the function's own.",
+        tests=("tests/unit/test_govern.py::test_closing_a_governed_generator_closes_it",),
     ),
     Fault(
         name="does not echo a request's ID",
