@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+
+from meshguard._wrapping import Gate, wrap_async_generator, wrap_coroutine, wrap_plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
@@ -75,12 +75,7 @@ class Governed(Generic[Client]):
                 "MeshGuardClient.govern cannot decorate an async function. Use AsyncMeshGuardClient.govern."
             )
 
-        @functools.wraps(function)
-        def governed(*args: P.args, **kwargs: P.kwargs) -> Any:
-            self._enforce()
-            return function(*args, **kwargs)
-
-        return governed
+        return wrap_plain(function, _EnforcingGate(self._enforce))
 
     if not TYPE_CHECKING:
 
@@ -135,34 +130,14 @@ class AsyncGoverned(Generic[Client]):
     @overload
     def __call__(self, function: Callable[P, AsyncIterator[T]]) -> Callable[P, AsyncGenerator[T, None]]: ...
 
-    def __call__(self, function: Callable[P, object]) -> Callable[P, object]:
+    def __call__(self, function: Callable[P, Any]) -> Callable[P, Any]:
         """Return an async function that enforces the action on every call, before it runs."""
-        if inspect.isasyncgenfunction(function):
-            return self._generator(cast("Callable[P, AsyncGenerator[object, None]]", function))
         if not is_async(function):
             raise TypeError(
                 "AsyncMeshGuardClient.govern cannot decorate a sync function. Use MeshGuardClient.govern."
             )
-        awaited = cast("Callable[P, Awaitable[object]]", function)
-
-        @functools.wraps(awaited)
-        async def governed(*args: P.args, **kwargs: P.kwargs) -> object:
-            await self._enforce()
-            return await awaited(*args, **kwargs)
-
-        return governed
-
-    def _generator(
-        self, function: Callable[P, AsyncGenerator[T, None]]
-    ) -> Callable[P, AsyncGenerator[T, None]]:
-        @functools.wraps(function)
-        async def governed(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
-            await self._enforce()
-            async with aclosing(function(*args, **kwargs)) as items:
-                async for item in items:
-                    yield item
-
-        return governed
+        wrap = wrap_async_generator if inspect.isasyncgenfunction(function) else wrap_coroutine
+        return wrap(function, _AsyncEnforcingGate(self._enforce))
 
     if not TYPE_CHECKING:
 
@@ -171,6 +146,24 @@ class AsyncGoverned(Generic[Client]):
 
         def __exit__(self, *_: object) -> None:
             """Make `with` reach the error above."""
+
+
+class _EnforcingGate(Gate):
+    def __init__(self, enforce: Callable[[], PolicyDecision]) -> None:
+        self._enforce = enforce
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        self._enforce()
+        return kwargs
+
+
+class _AsyncEnforcingGate(Gate):
+    def __init__(self, enforce: Callable[[], Awaitable[PolicyDecision]]) -> None:
+        self._enforce = enforce
+
+    async def acheck(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        await self._enforce()
+        return kwargs
 
 
 def is_async(function: Callable[..., object]) -> bool:
