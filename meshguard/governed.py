@@ -60,7 +60,7 @@ class Governed(Generic[Client]):
 
     # The first overload makes type checkers reject the use of a decorated async function as one.
     @overload
-    @deprecated("MeshGuardClient.govern can't decorate an async function; use AsyncMeshGuardClient.govern.")
+    @deprecated("MeshGuardClient.govern cannot decorate an async function. Use AsyncMeshGuardClient.govern.")
     def __call__(
         self, function: Callable[P, Coroutine[Any, Any, T] | AsyncIterator[T]]
     ) -> Callable[P, T]: ...
@@ -72,7 +72,7 @@ class Governed(Generic[Client]):
         """Return a function that enforces the action on every call, before it runs."""
         if is_async(function):
             raise TypeError(
-                "MeshGuardClient.govern can't decorate an async function; use AsyncMeshGuardClient.govern."
+                "MeshGuardClient.govern cannot decorate an async function. Use AsyncMeshGuardClient.govern."
             )
 
         return wrap_plain(function, _EnforcingGate(self._enforce))
@@ -134,7 +134,7 @@ class AsyncGoverned(Generic[Client]):
         """Return an async function that enforces the action on every call, before it runs."""
         if not is_async(function):
             raise TypeError(
-                "AsyncMeshGuardClient.govern can't decorate a sync function; use MeshGuardClient.govern."
+                "AsyncMeshGuardClient.govern cannot decorate a sync function. Use MeshGuardClient.govern."
             )
         wrap = wrap_async_generator if inspect.isasyncgenfunction(function) else wrap_coroutine
         return wrap(function, _AsyncEnforcingGate(self._enforce))
@@ -177,4 +177,4 @@ def is_async(function: Callable[..., object]) -> bool:
 
 def _reject_function(action: object) -> None:
     if callable(action):
-        raise TypeError('govern was used without an action. Write @client.govern("verb:object").')
+        raise TypeError('Cannot use govern without an action. Write @client.govern("verb:object").')

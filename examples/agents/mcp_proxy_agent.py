@@ -76,7 +76,7 @@ with (
 ):
     gateway_of_the_agent = {
         "MESHGUARD_GATEWAY_URL": gateway.url,
-        "MESHGUARD_AGENT_TOKEN": agent.agent_token or "",
+        "MESHGUARD_AGENT_TOKEN": str(agent.agent_token),
     }
     shown = asyncio.run(story(Path(folder), {**os.environ, **gateway_of_the_agent}))
     print("\nThe audit log, beginning with the three checks for the list:")

@@ -29,7 +29,9 @@ async def read_body(response: httpx.Response, limit: int, is_late: Callable[[], 
         stream: Any = response.stream  # `httpx` declares both kinds
         async for piece in stream:
             body.add(piece)
-    finally:
+        await response.aclose()
+    except BaseException:
         await response.aclose()
         detach(response)
+        raise
     body.complete()

@@ -30,7 +30,9 @@ def read_body(response: httpx.Response, limit: int, is_late: Callable[[], bool])
         stream: Any = response.stream  # `httpx` declares both kinds
         for piece in stream:
             body.add(piece)
-    finally:
+        response.close()
+    except BaseException:
         response.close()
         detach(response)
+        raise
     body.complete()

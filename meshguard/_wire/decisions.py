@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meshguard import exact_json
 from meshguard._wire.body import as_list, as_object, parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
 from meshguard._wire.explanations import read_explanation
@@ -26,14 +24,15 @@ from meshguard.types import CheckRequest, OnUnavailable, PolicyDecision
 if TYPE_CHECKING:
     import httpx
 
+    from meshguard.exact_json import Encoded
+
 BATCH_SIZE = 1000
 _UNAVAILABLE_STATUSES = frozenset({502, 503, 504})
 
 _log = logging.getLogger("meshguard")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a decision is about."""
 
     action: str
@@ -78,7 +77,9 @@ def check_many(
 ) -> list[ApiCall[list[PolicyDecision]]]:
     """Operation `evaluate_batch`, one call for each batch."""
     if isinstance(requests, str | Mapping):
-        raise InvalidRequestError("check_many takes a list of actions. For one action use check.")
+        raise InvalidRequestError(
+            "Invalid requests of check_many: it takes a list. Use check for one action."
+        )
     bodies = [_evaluate_body({"action": item} if isinstance(item, str) else item) for item in requests]
     batches = [bodies[start : start + BATCH_SIZE] for start in range(0, len(bodies), BATCH_SIZE)]
     return [_check_batch(batch, on_unavailable) for batch in batches]
@@ -136,9 +137,11 @@ def _check_batch(
 
 def _evaluate_body(request: CheckRequest) -> dict[str, Any]:
     if not isinstance(request, Mapping) or "action" not in request:
-        raise InvalidRequestError('Each request of check_many is an action, or {"action": ...}.')
+        raise InvalidRequestError('Invalid request of check_many: it must be an action, or {"action": ...}.')
     if unknown := request.keys() - CheckRequest.__annotations__.keys():
-        raise InvalidRequestError(f"A request of check_many has no field {min(map(str, unknown))!r}.")
+        raise InvalidRequestError(
+            f"Invalid request of check_many: there is no field {min(map(str, unknown))!r}. Remove it."
+        )
     body: dict[str, Any] = {"action": text("action", request["action"])}
     if resource := request.get("resource"):
         body["resource"] = text("resource", resource)
@@ -149,24 +152,26 @@ def _evaluate_body(request: CheckRequest) -> dict[str, Any]:
     return body
 
 
-def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encoded]:
+def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, Encoded]:
+    from meshguard import exact_json  # noqa: PLC0415 - many programs send no context
+
     try:
         return exact_json.encode_members(context)
     except exact_json.InexactError as error:
         raise InvalidRequestError(
-            f"The context can't be sent: its member {error.name} has no exact JSON value, "
-            f"since it contains {error.cause}. Convert it to one, or omit the member."
+            f"Cannot send the context: its member {error.name} has no exact JSON value, "
+            f"because it contains {error.cause}. Convert or omit it."
         ) from None
 
 
 def _exact_json(body: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a call with a JSON body whose numbers are exact, unlike those of `httpx`."""
+    from meshguard import exact_json  # noqa: PLC0415 - as above
+
     try:
         content = exact_json.encode(body).encode()
     except exact_json.InexactError as error:
-        raise InvalidRequestError(
-            f"The request can't be sent: it contains {error.cause}. Send less."
-        ) from None
+        raise InvalidRequestError(f"Cannot send the request: it contains {error.cause}. Send less.") from None
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 

@@ -71,7 +71,9 @@ def _error_for(response: httpx.Response, action: str | None, resource: str | Non
     if status < httpx.codes.BAD_REQUEST or status > _LAST_STATUS:
         return invalid_response(response, "that status does not answer this request")
     details = _details(body)
-    message = _message(body, details) or f"The gateway rejected the request with status {status}."
+    message = _message(body, details) or f"{origin(response)} rejected the request with status {status}."
+    if status == int(httpx.codes.UNAUTHORIZED):
+        message = _rejected_token(response)
     about: dict[str, Any] = {
         "status_code": status,
         "trace_id": trace_id_of(response, body),
@@ -91,8 +93,8 @@ def _error_for(response: httpx.Response, action: str | None, resource: str | Non
 def invalid_response(response: httpx.Response, cause: str) -> InvalidResponseError:
     """Return the error for a response that no gateway sends."""
     error = InvalidResponseError(
-        f"The response (status {response.status_code}) is not a gateway's: {cause}. "
-        "Check gateway_url, and what is between this program and the gateway.",
+        f"The response of {origin(response)} (status {response.status_code}) is not a gateway's: {cause}. "
+        "Check MESHGUARD_GATEWAY_URL and any proxy in between.",
         status_code=response.status_code,
         trace_id=trace_id_of(response),
     )
@@ -116,8 +118,11 @@ def denied(decision: PolicyDecision) -> PolicyDeniedError:
 
 def trace_id_of(response: httpx.Response, body: Mapping[str, Any] | None = None) -> str | None:
     """Return the trace ID of a response, or of its request."""
-    sent = response.request.headers.get(TRACE_HEADER)
-    return string((body or {}).get("traceId")) or response.headers.get(TRACE_HEADER) or sent
+    return (
+        string((body or {}).get("traceId"))
+        or response.headers.get(TRACE_HEADER)
+        or response.request.headers.get(TRACE_HEADER)
+    )
 
 
 def retry_after(
@@ -136,20 +141,25 @@ def retry_after(
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def map_exception(error: Exception) -> MeshGuardError:
+def map_exception(error: Exception, gateway_url: str) -> MeshGuardError:
     """Return the error for a failure to send or receive, detached from its request."""
     detach_error(error)
     if isinstance(error, MeshGuardError):
         return error
     if is_interruption(error):
-        return GatewayUnavailableError(f"The gateway can't be reached: {type(error).__name__}: {error}")
+        return GatewayUnavailableError(
+            f"Cannot reach the gateway at {gateway_url}: {type(error).__name__}: {str(error).rstrip('.')}. "
+            "Check MESHGUARD_GATEWAY_URL; `meshguard serve --dev` runs a gateway."
+        )
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-        return InvalidRequestError("The request is not valid HTTP: check the method and the headers.")
+        return InvalidRequestError(
+            "Cannot send the request: it is not valid HTTP. Check its method and headers."
+        )
     if type(error) is RuntimeError:
-        return ConfigurationError(f"The HTTP client can't be used: {error}")
+        return ConfigurationError(f"Cannot use the HTTP client: {error}")
     return InvalidResponseError(
-        f"The response is not a gateway's ({type(error).__name__}). "
-        "Check gateway_url, and what is between this program and the gateway."
+        f"The response of {gateway_url} is not a gateway's: {type(error).__name__}. "
+        "Check MESHGUARD_GATEWAY_URL and any proxy in between."
     )
 
 
@@ -166,6 +176,22 @@ def is_interruption(error: Exception) -> bool:
     if isinstance(error, httpx.RemoteProtocolError):
         return str(error).startswith(("Server disconnected", "peer closed connection"))
     return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.ProxyError | OSError)
+
+
+def origin(response: httpx.Response) -> str:
+    """Return the scheme, host and port that a response came from."""
+    url = response.request.url
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def _rejected_token(response: httpx.Response) -> str:
+    before, proxied, _ = response.request.url.path.partition("/proxy/")
+    as_admin = not proxied and ("/admin/" in f"{before}/" or before.endswith("/health"))
+    identity = "admin" if as_admin else "agent"
+    return (
+        f"{origin(response)} rejected the {identity} token (missing, expired, replaced or revoked); "
+        f"check MESHGUARD_{identity.upper()}_TOKEN."
+    )
 
 
 def _is_denial(response: httpx.Response, body: Mapping[str, Any]) -> bool:

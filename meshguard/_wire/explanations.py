@@ -22,7 +22,7 @@ class _PrintedExplanation(dict[str, Any]):
 
 def read_explanation(value: object) -> Explanation | None:
     """Return the explanation in a response; None without one."""
-    return cast("Explanation", _PrintedExplanation(value)) if isinstance(value, dict) else None
+    return cast("Explanation", _PrintedExplanation(cast("Any", value))) if isinstance(value, dict) else None
 
 
 def _value_text(value: object) -> str:

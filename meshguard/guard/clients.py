@@ -85,13 +85,14 @@ def _settings(client: Client) -> dict[str, Any]:
     config = transport.config
     return {
         "gateway_url": config.gateway_url,
-        "agent_token": config.agent_token,
+        "agent_token": client.agent_token,
         "timeout": config.timeout,
         "trace_id": config.trace_id,
         "max_retries": config.max_retries,
         "on_unavailable": config.on_unavailable,
         "require_tls": config.require_tls,
         "max_response_bytes": config.max_response_bytes,
+        "default_headers": config.default_headers,
         "trust_env": transport.trusts_env,
     }
 

@@ -173,7 +173,7 @@ class Desk:
         self.clerk = clerk
         self.guard = Guard(
             clerk,
-            agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""},
+            agents={"clerk": str(clerk.agent_token), "archivist": str(archivist.agent_token)},
             action_map={"transfer_to_agent": _transfer, "archivist": "execute:lookup"},
         )
         self.script = Script(self.guard, [], "run_async")

@@ -207,7 +207,7 @@ def test_without_a_client_the_environment_at_the_call_says_whom_to_ask(
     with pytest.raises(PolicyDeniedError):
         delete()
     with world.agent("archivist", ["archivist"]) as (archivist, _), monkeypatch.context() as later:
-        later.setenv("MESHGUARD_AGENT_TOKEN", archivist.agent_token or "")
+        later.setenv("MESHGUARD_AGENT_TOKEN", str(archivist.agent_token))
         assert delete() == "deleted"
         permission._from_environment()[0].close()
 
@@ -267,7 +267,7 @@ def test_the_wrapper_has_the_published_attributes(client: MeshGuardClient) -> No
     governed = GovernedTool(find, ALLOWED, client, sorry)
     assert (governed.tool, governed.action, governed.client) == (find, ALLOWED, client)
     assert (governed.on_deny, governed.name, governed.description) == (sorry, "find", "Find somebody.")
-    assert (client.agent_token or "-") not in repr(governed)
+    assert str(client.agent_token) not in repr(governed)
 
 
 def test_without_a_client_the_wrapper_asks_as_the_environment_says(client: MeshGuardClient) -> None:

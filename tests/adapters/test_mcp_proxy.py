@@ -55,7 +55,7 @@ def environ(gateway: RunningGateway) -> Iterator[dict[str, str]]:
     with gateway.agent("host") as client:
         yield clean_environ(
             MESHGUARD_GATEWAY_URL=gateway.url,
-            MESHGUARD_AGENT_TOKEN=client.agent_token or "",
+            MESHGUARD_AGENT_TOKEN=str(client.agent_token),
             MESHGUARD_ADMIN_TOKEN="kept-from-the-server",
             DESK_KEY="meant for the server",
         )

@@ -167,7 +167,7 @@ class Team:
 
     def __init__(self, clerk: MeshGuardClient, archivist: MeshGuardClient) -> None:
         self.guard = Guard(
-            clerk, agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""}
+            clerk, agents={"clerk": str(clerk.agent_token), "archivist": str(archivist.agent_token)}
         )
         self.deleted: list[str] = []
 

@@ -179,7 +179,7 @@ class Desk:
     def __init__(self, world: Any, clerk: MeshGuardClient, archivist: MeshGuardClient) -> None:
         self._world = world
         self.guard = Guard(
-            clerk, agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""}
+            clerk, agents={"clerk": str(clerk.agent_token), "archivist": str(archivist.agent_token)}
         )
         self.script = Script(self.guard, [], "run")
 

@@ -113,7 +113,7 @@ def test_the_async_client_governs_blocks_and_async_functions(gateway: Gateway) -
 
 def test_the_async_client_rejects_sync_use() -> None:
     client: Any = AsyncMeshGuardClient("http://gateway.test")
-    with pytest.raises(TypeError, match="sync function; use MeshGuardClient"):
+    with pytest.raises(TypeError, match=r"sync function\. Use MeshGuardClient"):
         client.govern("read:a")(len)
     with pytest.raises(TypeError, match="`async with`, not `with`"), client.govern("read:a"):
         pytest.fail("the block ran")

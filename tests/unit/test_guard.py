@@ -272,7 +272,7 @@ def test_the_repr_of_a_call_keeps_the_arguments_to_itself() -> None:
         ({"action_map": {"a": ""}}, "action_map must map"),
         ({"action_map": {"a": 7}}, "action_map must map"),
         ({"agents": {"a": ""}}, "agents must map"),
-        ({"agents": {"a": 7}}, "A token must be a string"),
+        ({"agents": {"a": 7}}, "Invalid token: it must be a string"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(guarded: Any, options: dict[str, Any], says: str) -> None:
@@ -437,9 +437,9 @@ def test_a_client_with_other_options_shares_the_connections(
 
 
 def test_an_empty_token_does_not_make_one_agent_another(client: MeshGuardClient) -> None:
-    with pytest.raises(ConfigurationError, match="agent_token is empty"):
+    with pytest.raises(ConfigurationError, match="agent_token: it is empty"):
         client.with_options(agent_token="")
-    with pytest.raises(ConfigurationError, match="trace_id must be"):
+    with pytest.raises(ConfigurationError, match="trace_id: it must be"):
         client.with_options(trace_id="a b")
 
 

@@ -109,7 +109,7 @@ def settings(client: MeshGuardClient, aclient: AsyncMeshGuardClient, another: ht
     assert_type(client.with_options(timeout=1, max_retries=0, on_unavailable="allow"), MeshGuardClient)
     assert_type(aclient.with_options(trace_id="a", agent_token="b"), AsyncMeshGuardClient)
     assert_type(client.gateway_url, str)
-    assert_type(client.agent_token, str | None)
+    assert_type(client.agent_token, str | Callable[[], str] | None)
     assert_type(client.admin_token, str | None)
     assert_type(client.timeout, float)
     assert_type(client.trace_id, str)

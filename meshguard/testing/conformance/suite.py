@@ -213,7 +213,7 @@ class AdapterConformance:
             world.agent("archivist", ["archivist"]) as (archivist, archivist_id),
             world.agent("clerk") as (clerk, clerk_id),
         ):
-            identities = {"archivist": archivist.agent_token or "", "clerk": clerk}
+            identities = {"archivist": str(archivist.agent_token), "clerk": clerk}
             for agent, ran in (("archivist", [DELETE]), ("clerk", []), ("stranger", [])):
                 outcome = self._outcome(world, mode, [[DELETE]], agents=identities, script={"agent": agent})
                 outcome.ran_exactly(*ran)

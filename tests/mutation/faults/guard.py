@@ -155,11 +155,11 @@ EXACT_JSON = (
     _fault(
         "an inexact member of a context is omitted",
         "_wire/decisions.py",
-        ("        raise InvalidRequestError(\n            f\"The context can't be sent: its member"),
+        ('        raise InvalidRequestError(\n            f"Cannot send the context: its member'),
         (
             "        return {}\n"
             "        raise InvalidRequestError(\n"
-            "            f\"The context can't be sent: its member"
+            '            f"Cannot send the context: its member'
         ),
         _EXACT,
         _ARGUMENTS + "test_a_context_without_json_is_an_error_that_names_the_member",
