@@ -99,7 +99,7 @@ class Agents(ClientBase):
             print(result["id"])
             ```
         """
-        body = {"tags": [], **agents.fields(name, trust_tier, tags, metadata)}
+        body = agents.fields(name, trust_tier, () if tags is None else tags, metadata)
         call = agents.create("create_agent", "/admin/agents", read_as(CreatedAgent), idempotency_key, body)
         return self._transport.send(call)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
-
 from meshguard._sync.base import ClientBase
 from meshguard._wire.body import parse_object
 from meshguard._wire.requests import ApiCall, Credential
@@ -15,7 +13,10 @@ from meshguard.exceptions import MeshGuardError
 from meshguard.types import Health
 
 if TYPE_CHECKING:
+    import httpx
     from meshguard_api import AuthenticatedClient
+
+_UNHEALTHY = 503
 
 
 class System(ClientBase):
@@ -93,6 +94,6 @@ def _health(credential: Credential | None) -> ApiCall[Health]:
 def _read_health(response: httpx.Response) -> Health:
     """Read the health of a gateway; an unhealthy one returns 503 and the same fields."""
     body = parse_object(response) or {}
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "status" in body:
+    if response.status_code == _UNHEALTHY and "status" in body:
         return typed(Health, response, body)
     return read_as(Health)(response)

@@ -44,9 +44,7 @@ def create(
     Every call has a key, for the attempts of this client and of proxies. Only the caller knows whether the
     gateway honors it: without the caller's own key, a call that may have arrived is not sent again.
     """
-    key = os.urandom(16).hex() if idempotency_key is None else idempotency_key
-    if not (isinstance(key, str) and _IDEMPOTENCY_KEY.fullmatch(key)):
-        raise InvalidRequestError("idempotency_key must be 1 to 255 visible ASCII characters.")
+    key = os.urandom(16).hex() if idempotency_key is None else _checked(idempotency_key)
     options: dict[str, Any] = {"headers": {"Idempotency-Key": key}}
     if body is not None:
         options["json"] = body
@@ -75,6 +73,12 @@ def fields(
 def read_agent(response: httpx.Response) -> Agent:
     """Return the agent of a success."""
     return _agent(response, read_object(response))
+
+
+def _checked(key: Any) -> str:
+    if not (isinstance(key, str) and _IDEMPOTENCY_KEY.fullmatch(key)):
+        raise InvalidRequestError("idempotency_key must be 1 to 255 visible ASCII characters.")
+    return key
 
 
 def _agent(response: httpx.Response, value: Any) -> Agent:

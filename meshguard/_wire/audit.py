@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from meshguard._wire.errors import invalid_response
 from meshguard._wire.intake import encodings, unrequested
@@ -67,15 +67,15 @@ def list_entries(
 
 def read_entry(response: httpx.Response, value: Any) -> AuditEntry:
     """Return an entry with all its fields."""
-    entry = typed(AuditEntry, response, value)
-    return {**_ABSENT, **entry}
+    return cast("AuditEntry", {**_ABSENT, **typed(AuditEntry, response, value)})
 
 
 def read_record(response: httpx.Response, value: Any) -> AuditRecord:
     """Return an entry as an object."""
     entry: Mapping[str, Any] = typed(AuditEntry, response, value)
-    record = {name: entry[wire] for name, wire in _WIRE_NAMES.items() if wire in entry}
-    return AuditRecord(**{**record, "timestamp": read_time(response, entry, "timestamp")})
+    record: dict[str, Any] = {name: entry[wire] for name, wire in _WIRE_NAMES.items() if wire in entry}
+    record["timestamp"] = read_time(response, entry, "timestamp")
+    return AuditRecord(**record)
 
 
 def verify() -> ApiCall[AuditVerification]:
@@ -97,18 +97,14 @@ def export(filters: Mapping[str, Any]) -> ApiCall[httpx.Response]:
 
 def _read_verification(response: httpx.Response) -> AuditVerification:
     body = read_object(response)
-    heads, broken = body.get("heads"), body.get("firstBroken")
-    valid, entries = body.get("valid"), body.get("entries")
-    if not (isinstance(valid, bool) and isinstance(entries, int) and isinstance(heads, list)):
-        raise invalid_response(response, "it is not the result of a verification")
+    valid = typed(bool, response, body.get("valid"))
+    entries = typed(int, response, body.get("entries"))
+    heads = typed(list[AuditHead], response, body.get("heads"))
+    broken = body.get("firstBroken")
     if valid is not (broken is None):
         raise invalid_response(response, "it contradicts itself")
-    return AuditVerification(
-        valid,
-        entries,
-        [typed(AuditHead, response, head) for head in heads],
-        None if broken is None else typed(BrokenEntry, response, broken),
-    )
+    place = None if broken is None else typed(BrokenEntry, response, broken)
+    return AuditVerification(valid, entries, heads, place)
 
 
 def _read_export(response: httpx.Response) -> httpx.Response:

@@ -16,7 +16,7 @@ from meshguard.audit_verify import UnreadableError, Verifier, is_head, read_obje
 from meshguard.exceptions import GatewayError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     import httpx
 
@@ -162,7 +162,7 @@ def busy_retention() -> GatewayError:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Generator[IO[bytes], None, None]:
     """Open a private file that takes its name once everything is written."""
     if path.exists() and not path.is_file():
         raise InvalidRequestError(f"Cannot replace {path}: it is not a regular file. Pass an open file.")

@@ -166,8 +166,8 @@ FAULTS = (
     Fault(
         "absent fields of an entry are missing",
         _AUDIT,
-        "return {**_ABSENT, **entry}",
-        "return entry",
+        "{**_ABSENT, **typed(AuditEntry, response, value)}",
+        "{**typed(AuditEntry, response, value)}",
         "Every field of an entry is present.",
         _unit("test_admin.py::test_the_audit_log_is_one_page_of_fifty"),
     ),
