@@ -41,7 +41,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
 
 @pytest.fixture(scope="module")
 def env(gateway: RunningGateway) -> dict[str, str]:
-    with admin_client(gateway.url) as admin:
+    with admin_client(gateway.url, timeout=60) as admin:
         headers = {"Content-Type": "application/yaml"}
         admin.put("/admin/policies/readers", content=ALLOW_READS, headers=headers).raise_for_status()
         bot = admin.post("/admin/agents", json={"name": "bot"}).json()
@@ -147,7 +147,7 @@ def test_what_an_agent_wrote_cannot_control_a_terminal(
     mesh: CommandLine, gateway: RunningGateway, env: dict[str, str], options: tuple[str, ...]
 ) -> None:
     body = {"action": "read:[bold]\u202e\u2066", "resource": "\u2067x"}
-    with admin_client(gateway.url) as client:
+    with admin_client(gateway.url, timeout=60) as client:
         authorization = {"Authorization": f"Bearer {env['MESHGUARD_AGENT_TOKEN']}"}
         assert client.post("/api/v1/pdp/evaluate", json=body, headers=authorization).is_success
     for terminal in (False, True):
@@ -195,7 +195,7 @@ def test_progress_is_shown_on_a_terminal_only(mesh: CommandLine, env: dict[str, 
 
 
 def test_csv_has_no_formulas(mesh: CommandLine, gateway: RunningGateway, env: dict[str, str]) -> None:
-    with admin_client(gateway.url) as client:
+    with admin_client(gateway.url, timeout=60) as client:
         authorization = {"Authorization": f"Bearer {env['MESHGUARD_AGENT_TOKEN']}"}
         for action in ("=cmd()", "@x", "+1", "-1", 'read:"a,b"\u2028c'):
             body = {"action": action, "context": {"n": 1}}

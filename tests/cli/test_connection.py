@@ -132,7 +132,7 @@ def test_tokens_are_never_shown(mesh: CommandLine) -> None:
 
 
 def test_a_token_is_read_without_an_echo(mesh: CommandLine, profiles: Path) -> None:
-    shown = mesh("config", "set", "admin-token", terminal=True, prompt="admin-token", answer="secret-7\n")
+    shown = mesh("config", "set", "admin-token", terminal=True, prompt="admin-token: ", answer="secret-7\n")
     assert shown.code == 0
     assert "secret" not in shown.plain
     assert json.loads(profiles.read_text())["default"] == {"admin-token": "secret-7"}

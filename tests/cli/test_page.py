@@ -36,7 +36,7 @@ def env(mesh: CommandLine, tmp_path: Path) -> Iterator[dict[str, str]]:
     (mesh.folder / "policies").mkdir()
     (mesh.folder / "policies" / "support.yaml").write_text(POLICY)
     (mesh.folder / "policies.tests.yaml").write_text(CASES)
-    with running_gateway(tmp_path) as gateway, admin_client(gateway.url) as admin:
+    with running_gateway(tmp_path) as gateway, admin_client(gateway.url, timeout=60) as admin:
         headers = {"Content-Type": "application/yaml"}
         admin.put("/admin/policies/support", content=POLICY, headers=headers).raise_for_status()
         bot = admin.post("/admin/agents", json={"name": "bot"}).json()

@@ -50,7 +50,7 @@ class Bench:
         )
 
     def active(self) -> dict[str, Any]:
-        with admin_client(self.url) as admin:
+        with admin_client(self.url, timeout=60) as admin:
             policies = admin.get("/admin/policies").json()["policies"]
         return {policy["name"]: policy["rules"][0]["actions"] for policy in policies}
 
@@ -66,7 +66,7 @@ def apply(mesh: CommandLine, tmp_path: Path) -> Iterator[Bench]:
     (mesh.folder / "bad.yaml").write_text('name: bad\nrules: [{effect: alow, actions: ["x"]}]\n')
     gateway = Failing(app(gateway_settings(tmp_path)))
     with running_app(gateway) as url:
-        with admin_client(url) as admin:
+        with admin_client(url, timeout=60) as admin:
             headers = {"Content-Type": "application/yaml"}
             admin.put("/admin/policies/beta", content=BEFORE, headers=headers).raise_for_status()
         yield Bench(mesh, url, gateway)

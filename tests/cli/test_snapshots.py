@@ -64,7 +64,7 @@ class World:
     def check(self, token: str, action: str, **body: object) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token}", "X-MeshGuard-Trace-ID": f"trace-of-{action}"}
         response = httpx.post(
-            f"{self.url}/api/v1/pdp/evaluate", json={"action": action, **body}, headers=headers
+            f"{self.url}/api/v1/pdp/evaluate", json={"action": action, **body}, headers=headers, timeout=60
         )
         decision: dict[str, Any] = response.json()
         return decision
@@ -93,7 +93,7 @@ def _write_files(folder: Path) -> None:
 
 @contextmanager
 def new_world(folder: Path) -> Iterator[World]:
-    with running_gateway(folder, rate_limit_rpm=0) as gateway, admin_client(gateway.url) as admin:
+    with running_gateway(folder, rate_limit_rpm=0) as gateway, admin_client(gateway.url, timeout=60) as admin:
         env = {"MESHGUARD_GATEWAY_URL": gateway.url, "MESHGUARD_ADMIN_TOKEN": ADMIN_TOKEN}
         found = World(gateway.url, admin, env)
         found.apply(POLICY, "support")
