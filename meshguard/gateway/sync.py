@@ -135,6 +135,7 @@ class _Listener:
         if self._connection is None:
             self._connection = self._engine.raw_connection()
             driver: Any = self._connection.driver_connection
+            driver.patience = _LOAD_TIMEOUT
             driver.set_autocommit(True)
             driver.execute(f"LISTEN {store.CHANNEL}")
             return True  # for all one knows
