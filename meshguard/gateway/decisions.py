@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -14,6 +13,7 @@ from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
 from meshguard.gateway.problems import Detail, invalid
+from meshguard.gateway.store import to_json
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
 from meshguard.policy.work import MAX_TESTS, MAX_TEXT, MAX_VALUES, Work
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from meshguard.gateway.limits import RateLimit
     from meshguard.gateway.metrics import Metrics
     from meshguard.gateway.snapshot import Agent, Current, Snapshot
+    from meshguard.gateway.turns import Turns
     from meshguard.gateway.writer import Writer
 
 
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
-STRIDE = 50  # decisions without a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Decisions:
         metrics: Metrics | None,
         context: ContextKeeper,
         clock: Clock,
+        turns: Turns,
         explain: bool,
     ) -> None:
         self._mode = mode
@@ -88,6 +89,7 @@ class Decisions:
         self._metrics = metrics
         self._context = context
         self._clock = clock
+        self._turns = turns
         self._explain = explain
 
     async def ask(self, agent: Agent, asked: Sequence[Asked], trace_id: str, **about: Any) -> list[Verdict]:
@@ -108,9 +110,10 @@ class Decisions:
         await self._limit.take(agent.record.id, len(asked))
         work = Work(EXPLANATIONS * MAX_TESTS, EXPLANATIONS * MAX_VALUES, EXPLANATIONS * MAX_TEXT)
         verdicts = []
+        turn = self._turns.begin()
         for number, one in enumerate(asked):
-            if number and (one.explain or not number % STRIDE):
-                await asyncio.sleep(0)
+            if number and (turn.is_over or (one.explain and self._explain)):
+                await turn.pause()
             verdicts.append(self._decide(agent, one, trace_id, about, work))
         await self._limit.charge(agent.record.id, work.requests)
         return verdicts
@@ -222,9 +225,13 @@ async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     with telemetry.deciding():
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
         await gateway.decisions.record(verdicts, 200)
-    decisions = [_wire(verdict, gateway.settings.mode) for verdict in verdicts]
     agent_id = (b"x-meshguard-agent-id", request.caller.record.id.encode())
-    return json_response({"decisions": decisions}, headers=(agent_id, *NO_STORE))
+    texts, turn = [], gateway.turns.begin()
+    for verdict in verdicts:
+        if turn.is_over:
+            await turn.pause()
+        texts.append(to_json(_wire(verdict, gateway.settings.mode)))
+    return Response(200, f'{{"decisions":[{",".join(texts)}]}}'.encode(), (agent_id, *NO_STORE))
 
 
 def _answer(verdict: Verdict, mode: str) -> Response:

@@ -20,6 +20,8 @@ _T = TypeVar("_T")
 READ_TIMEOUT = 30.0  # seconds
 DNS_TIMEOUT = 10.0
 HEALTH_TIMEOUT = 3.0
+POLICY_TIMEOUT = 10.0
+BODY_TIMEOUT = 10.0
 LONG_TIMEOUT = 3600.0  # verification, migration, retention
 _END = None
 
@@ -126,13 +128,14 @@ class Pools:
     def __init__(self) -> None:
         self.reads = Pool("reading the database", threads=4, waiting=100)
         self.dns = Pool("resolving names", threads=4, waiting=1_000)
-        self.files = Pool("reading files", threads=1, waiting=10)
         self.health = Pool("the health check", threads=1, waiting=10)
         # One at a time: each reads the whole log.
         self.verification = Pool("verifying the audit log", threads=1, waiting=8)
         self.upkeep = Pool("maintenance", threads=2, waiting=10)
+        self.policies = Pool("compiling policies", threads=1, waiting=100)
+        self.bodies = Pool("reading long bodies", threads=1, waiting=100)
 
     def stop(self) -> None:
         """Let all threads end."""
-        for pool in (self.reads, self.dns, self.files, self.health, self.verification, self.upkeep):
+        for pool in vars(self).values():
             pool.stop()

@@ -53,10 +53,10 @@ class Sync:
         """Begin to keep up, after `load`, or begin again if the thread died."""
         self._thread.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End; waits for a look that is under way."""
         self._thread.stop()
-        self._thread.join()
+        await self._thread.ended()
         if self._listener:
             self._listener.close()
 

@@ -302,7 +302,7 @@ FAULTS = (
     Fault(
         "holds the event loop through a batch",
         "meshguard/gateway/decisions.py",
-        "                await asyncio.sleep(0)\n",
+        "                await turn.pause()\n",
         "                pass\n",
         "A batch lets others have their turn.",
         (_EXPLAIN + "test_a_batch_of_explanations_shares_one_budget",),
@@ -335,7 +335,7 @@ FAULTS = (
     Fault(
         "compiles an applied policy on the event loop",
         "meshguard/gateway/policies.py",
-        "policy = await gateway.policy_worker.run(lambda: _loaded(_checked(text, is_json=is_json)))",
+        "policy = await gateway.compile(lambda: _loaded(_checked(text, is_json=is_json)))",
         "policy = _loaded(_checked(text, is_json=is_json))",
         _BESIDE,
         (_EXPLAIN + "test_policies_are_compiled_beside_the_event_loop",),
@@ -343,16 +343,16 @@ FAULTS = (
     Fault(
         "validates on the event loop",
         "meshguard/gateway/policies.py",
-        "return await gateway.policy_worker.run(lambda: _validated(snapshot, text, is_json=is_json))",
+        "return await gateway.compile(lambda: _validated(snapshot, text, is_json=is_json))",
         "return _validated(snapshot, text, is_json=is_json)",
         _BESIDE,
         (_EXPLAIN + "test_policies_are_compiled_beside_the_event_loop",),
     ),
     Fault(
         "waits for the compiler without a deadline",
-        "meshguard/gateway/compiling.py",
-        "asyncio.timeout(self._deadline)",
-        "asyncio.timeout(1)",
+        "meshguard/gateway/gateway.py",
+        "self.pools.policies.run(work, POLICY_TIMEOUT)",
+        "self.pools.policies.run(work, LONG_TIMEOUT)",
         "Nothing waits without a deadline.",
         (_EXPLAIN + "test_a_caller_waits_only_so_long_for_policies",),
     ),
