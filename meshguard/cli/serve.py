@@ -39,7 +39,6 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _START_TIMEOUT = 60.0  # seconds
 _BACKLOG = 2048  # connections that wait in the system's queue
 _COLLECTED_AFTER = 20_000  # objects; a hundred requests that wait for the disk have some thousand
-_SWITCH_INTERVAL = 0.0005  # seconds that the event loop waits for a thread that computes, each time
 _HEAD_BUFFER = 131_072  # bytes; the gateway itself refuses a head of more than half of it
 
 
@@ -186,7 +185,6 @@ def _load(settings: Settings) -> ASGIApp:
     application = gateway(settings)
     ConnectionLimits(settings.port, settings.max_connections, settings.request_timeout).start()
     _spare_collector()
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     return application
 
 

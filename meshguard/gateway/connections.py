@@ -25,6 +25,8 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from meshguard.gateway.sharing import computing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -105,7 +107,8 @@ class ConnectionLimits:
     def _run(self) -> None:
         while not self._stopping.wait(_INTERVAL):
             try:
-                self.look()
+                with computing():
+                    self.look()
             except Exception as error:  # noqa: BLE001 - the limits have to survive whatever happens here
                 if not self._failing:
                     _log.error("connections can't be looked at (%s)", type(error).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
@@ -13,6 +14,7 @@ from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
 from meshguard.gateway.problems import Detail, invalid
+from meshguard.gateway.sharing import computing
 from meshguard.gateway.store import to_json
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from meshguard.gateway.writer import Writer
 
 
+_MANY = 50  # decisions of a batch that keep two threads computing for long
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
 
 
@@ -222,7 +225,7 @@ async def evaluate(gateway: Gateway, request: Request) -> Response:
 async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate_batch`."""
     asked = [_asked(body) for body in (await request.json())["requests"]]
-    with telemetry.deciding():
+    with telemetry.deciding(), computing() if len(asked) > _MANY else nullcontext():
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
         await gateway.decisions.record(verdicts, 200)
     agent_id = (b"x-meshguard-agent-id", request.caller.record.id.encode())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshguard.gateway import store
 from meshguard.gateway.background import Repeating
+from meshguard.gateway.sharing import computing
 from meshguard.policy import load_policy
 
 if TYPE_CHECKING:
@@ -86,10 +87,11 @@ class Sync:
         agents = store.read_agents(connection, after)
         policies = store.read_policies(connection, after)
         names = store.read_policy_names(connection)
-        changed = {name: load_policy(document) for name, document in policies.items()}
-        self._current.replace(
-            lambda old: old.changed(agents, changed, names) if after >= 0 else old.reset(agents, changed)
-        )
+        with computing():
+            changed = {name: load_policy(document) for name, document in policies.items()}
+            self._current.replace(
+                lambda old: old.changed(agents, changed, names) if after >= 0 else old.reset(agents, changed)
+            )
         self._known = number
 
     def refresh(self) -> None:

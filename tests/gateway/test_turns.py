@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 
 import pytest
 
 from meshguard.gateway import turns
+from meshguard.gateway.sharing import INTERVAL, computing
 from meshguard.gateway.turns import Turns
 
 
@@ -46,3 +49,24 @@ def test_a_slice_is_over_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(turns, "SLICE", 60.0)
     assert not asyncio.run(is_over())
+
+
+def test_threads_that_compute_share_the_lock_sooner() -> None:
+    usual, within = sys.getswitchinterval(), []
+
+    def compute() -> None:
+        with computing():
+            within.append(sys.getswitchinterval())
+            barrier.wait(20)
+
+    barrier = threading.Barrier(4)
+    threads = [threading.Thread(target=compute) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    barrier.wait(20)
+    for thread in threads:
+        thread.join()
+    with pytest.raises(KeyError), computing():
+        raise KeyError
+    assert within == [pytest.approx(INTERVAL)] * 3
+    assert sys.getswitchinterval() == usual
