@@ -396,4 +396,20 @@ FAULTS = (
         "Values of different JSON types are an error.",
         (_LANGUAGE + "test_values_of_different_types_are_an_error",),
     ),
+    Fault(
+        "loses general patterns of short parts",
+        "meshguard/policy/index.py",
+        "                self.rest.append(one)",
+        "                pass",
+        "A rule is found by every action that its patterns match.",
+        ("tests/policy/test_index.py::test_it_finds_what_matches",),
+    ),
+    Fault(
+        "looks at all general patterns",
+        "meshguard/policy/index.py",
+        "            if grams:\n",
+        "            if grams and False:\n",
+        "A decision looks at few of many patterns.",
+        ("tests/policy/test_index.py::test_few_patterns_are_looked_at[*:item{}:*]",),
+    ),
 )

@@ -438,4 +438,12 @@ FAULTS: tuple[Fault, ...] = (
         promise="Long requests take turns on the event loop.",
         tests=("tests/gateway/test_turns.py::test_a_round_of_the_event_loop_has_one_slice",),
     ),
+    Fault(
+        name="threads go on sharing the lock sooner",
+        file="meshguard/gateway/sharing.py",
+        right="                sys.setswitchinterval(self._usual)",
+        wrong="                pass",
+        promise="Work beside decisions costs them nothing once it is done.",
+        tests=("tests/gateway/test_turns.py::test_threads_that_compute_share_the_lock_sooner",),
+    ),
 )
