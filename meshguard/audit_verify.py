@@ -228,7 +228,7 @@ class Verifier:
         anchors: Iterable[Mapping[str, Any]] = (),
         chains: int | None = None,
     ) -> None:
-        self.entries = 0
+        self.entries: int = 0
         self._begun = chains
         self.broken: Broken | None = None
         self._keys = None if keys is None else list(keys)

@@ -134,7 +134,7 @@ class PolicyDeniedError(MeshGuardError):
         self.resource = resource
         self.policy = policy
         self.rule = rule
-        self.reason = reason or "Access denied by policy"
+        self.reason: str = reason or "Access denied by policy"
         self.decision = decision
         self.explanation: Explanation | None = None if decision is None else decision.explanation
         by_policy = f" by policy '{policy}'" if policy else ""
@@ -174,7 +174,7 @@ class InvalidRequestError(MeshGuardError):
         code: str | None = None,
     ) -> None:
         super().__init__(message, status_code=status_code, trace_id=trace_id, code=code)
-        self.details = list(details)
+        self.details: list[ErrorDetail] = list(details)
 
 
 class RateLimitError(MeshGuardError):
@@ -228,4 +228,5 @@ class UpstreamError(MeshGuardError):
         code: str | None = None,
     ) -> None:
         super().__init__(message, status_code=status_code, trace_id=trace_id, code=code)
-        self.response = response
+        # The base class allows None, this one never does.
+        self.response = response  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Literal, NotRequired, Required, TypeAlias, TypedDict
 
 from httpx import Auth, Timeout
 
@@ -12,6 +12,7 @@ AgentStatus = Literal["active", "revoked"]
 Verdict = Literal["allow", "deny"]
 EntryKind = Literal["decision", "admin", "cut"]
 Period = Literal["24h", "7d", "30d"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class ExplainedTest(TypedDict):
@@ -130,9 +131,9 @@ class Agent:
     id: str
     name: str
     trust_tier: str
-    tags: list[str] = field(default_factory=list, hash=False)
+    tags: list[str] = field(default_factory=list[str], hash=False)
     org_id: str | None = None
-    metadata: dict[str, object] = field(default_factory=dict, hash=False)
+    metadata: dict[str, object] = field(default_factory=dict[str, object], hash=False)
     status: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -192,6 +193,39 @@ class IssuedToken(TypedDict):
     expiresAt: str
 
 
+Scalar = str | float | bool
+Texts = str | Sequence[str]
+# All tests of one subject must hold; docs/policies.md has a table.
+Tests = TypedDict(
+    "Tests",
+    {
+        "equals": Scalar,
+        "in": Sequence[Scalar],
+        "startsWith": Texts,
+        "endsWith": Texts,
+        "contains": Scalar | Sequence[Scalar],
+        "matches": Texts,
+        "within": Texts,
+        "host": Texts,
+        "scheme": Texts,
+        "gt": str | float,
+        "gte": str | float,
+        "lt": str | float,
+        "lte": str | float,
+        "exists": bool,
+        "not": "Tests",
+        "after": str,
+        "before": str,
+        "weekdays": Sequence[Weekday],
+    },
+    total=False,
+)
+
+# By subject, such as `context.amount`; `any` and `all` have lists of conditions.
+Condition: TypeAlias = "Scalar | Tests | Sequence[Scalar | Conditions]"
+Conditions: TypeAlias = dict[str, Condition]
+
+
 class Rule(TypedDict):
     """One rule of a policy; the language is described in docs/policies.md."""
 
@@ -199,7 +233,7 @@ class Rule(TypedDict):
     actions: list[str]
     name: NotRequired[str | None]
     description: NotRequired[str | None]
-    conditions: NotRequired[dict[str, object] | None]
+    conditions: NotRequired[Conditions | None]
     reason: NotRequired[str | None]
 
 
@@ -312,7 +346,7 @@ class ProxyOptions(TypedDict, total=False):
     False, since a redirect could lead to another host.
     """
 
-    params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str | None
+    params: Mapping[str, object] | Sequence[tuple[str, object]] | str | None
     headers: (
         Mapping[str, str]
         | Mapping[bytes, bytes]
@@ -322,10 +356,10 @@ class ProxyOptions(TypedDict, total=False):
     )
     cookies: Mapping[str, str] | None
     content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None
-    data: Mapping[str, Any] | None
-    files: Any
-    json: Any
+    data: Mapping[str, object] | None
+    files: object
+    json: object
     timeout: float | Timeout | None
-    extensions: Mapping[str, Any] | None
+    extensions: Mapping[str, object] | None
     auth: Auth | None
     follow_redirects: bool

@@ -29,6 +29,7 @@ NAMES = {
     "AsyncBoundedStream": "BoundedStream",
     "AsyncByteStream": "SyncByteStream",
     "AsyncClient": "Client",
+    "AsyncGenerator": "Generator",
     "AsyncGoverned": "Governed",
     "AsyncHTTPTransport": "HTTPTransport",
     "AsyncIterator": "Iterator",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -52,7 +52,8 @@ class AsyncBoundedStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._response is not None:
-            async for piece in self._response.stream:  # type: ignore[union-attr]
+            stream: Any = self._response.stream  # `httpx` declares both kinds
+            async for piece in stream:
                 yield self.limiter.count(piece)
 
     async def aclose(self) -> None:

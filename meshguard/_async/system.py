@@ -98,6 +98,6 @@ def _health(credential: Credential | None) -> ApiCall[Health]:
 def _read_health(response: httpx.Response) -> Health:
     """Read the health of a gateway; an unhealthy one returns 503 and the same fields."""
     body = parse_object(response) or {}
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "status" in body:
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE.value and "status" in body:
         return typed(Health, response, body)
     return read_as(Health)(response)

@@ -27,7 +27,7 @@ from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGu
 from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from meshguard_api import AuthenticatedClient
 
@@ -147,7 +147,7 @@ class AsyncTransport:
                 return observation.resulted(call.recover(error))
 
     @contextlib.asynccontextmanager
-    async def stream(self, call: ApiCall[httpx.Response]) -> AsyncIterator[httpx.Response]:
+    async def stream(self, call: ApiCall[httpx.Response]) -> AsyncGenerator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
             response = await self._exchange(call, observation, stream=True)
@@ -240,13 +240,14 @@ class AsyncTransport:
         if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
         http_client = self.http_client()
-        options = {"method": call.method, **call.options}
-        headers = options.get("headers", {})
+        options: dict[str, Any] = {"method": call.method, **call.options}
+        headers: Any = options.get("headers", {})
         try:
             options["url"] = _url(self.config.gateway_url + call.path)
             if self.has_own_http_client and isinstance(headers, dict):
                 # Our own client has no settings to merge, which takes `httpx` longest.
-                request = httpx.Request(**{**options, "headers": {**_HEADERS, **headers}})
+                options["headers"] = {**_HEADERS, **headers}
+                request = httpx.Request(**options)
             else:
                 request = http_client.build_request(**options)
             if call.name != "request":

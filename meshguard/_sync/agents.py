@@ -105,7 +105,7 @@ class Agents(ClientBase):
             print(result["id"])
             ```
         """
-        body = {"tags": [], **_fields(name, trust_tier, tags, metadata)}
+        body: dict[str, Any] = {"tags": [], **_fields(name, trust_tier, tags, metadata)}
         call = ApiCall(
             "create_agent", "POST", "/admin/agents", read_as(CreatedAgent), {"json": body}, retryable=False
         )

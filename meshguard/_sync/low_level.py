@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -53,7 +53,8 @@ class BoundedStream(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         if self._response is not None:
-            for piece in self._response.stream:  # type: ignore[union-attr]
+            stream: Any = self._response.stream  # `httpx` declares both kinds
+            for piece in stream:
                 yield self.limiter.count(piece)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGu
 from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from meshguard_api import AuthenticatedClient
 
@@ -148,7 +148,7 @@ class SyncTransport:
                 return observation.resulted(call.recover(error))
 
     @contextlib.contextmanager
-    def stream(self, call: ApiCall[httpx.Response]) -> Iterator[httpx.Response]:
+    def stream(self, call: ApiCall[httpx.Response]) -> Generator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
             response = self._exchange(call, observation, stream=True)
@@ -241,13 +241,14 @@ class SyncTransport:
         if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
         http_client = self.http_client()
-        options = {"method": call.method, **call.options}
-        headers = options.get("headers", {})
+        options: dict[str, Any] = {"method": call.method, **call.options}
+        headers: Any = options.get("headers", {})
         try:
             options["url"] = _url(self.config.gateway_url + call.path)
             if self.has_own_http_client and isinstance(headers, dict):
                 # Our own client has no settings to merge, which takes `httpx` longest.
-                request = httpx.Request(**{**options, "headers": {**_HEADERS, **headers}})
+                options["headers"] = {**_HEADERS, **headers}
+                request = httpx.Request(**options)
             else:
                 request = http_client.build_request(**options)
             if call.name != "request":

@@ -107,12 +107,11 @@ def _drop_connections(client: httpx.Client | httpx.AsyncClient) -> None:
     mounted = getattr(client, "_mounts", {}).values()
     for transport in (getattr(client, "_transport", None), *mounted):
         pool: Any = getattr(transport, "_pool", None)
-        connections = getattr(pool, "_connections", None)
-        if not isinstance(connections, list):
+        if not isinstance(getattr(pool, "_connections", None), list):
             continue
-        inherited = connections[:]
-        connections.clear()
-        pool._requests.clear()  # noqa: SLF001 - httpcore has no public way
+        inherited: list[Any] = pool._connections[:]  # noqa: SLF001 - httpcore has no public way
+        pool._connections.clear()  # noqa: SLF001
+        pool._requests.clear()  # noqa: SLF001
         # A thread of the parent may have held the lock, and does not exist here.
         pool._optional_thread_lock = type(pool._optional_thread_lock)()  # noqa: SLF001
         if isinstance(client, httpx.Client):

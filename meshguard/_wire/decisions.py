@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from meshguard import exact_json
-from meshguard._wire.body import parse_object, string
+from meshguard._wire.body import as_list, as_object, parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
 from meshguard._wire.requests import ApiCall, fits_header, mapping, text
 from meshguard._wire.responses import read_object
@@ -156,12 +156,13 @@ def _read_decision(question: Question, response: httpx.Response) -> PolicyDecisi
 
 
 def _read_batch(questions: Sequence[Question], response: httpx.Response) -> list[PolicyDecision]:
-    decisions = read_object(response).get("decisions")
-    if not isinstance(decisions, list) or len(decisions) != len(questions):
+    decisions = as_list(read_object(response).get("decisions"))
+    if decisions is None or len(decisions) != len(questions):
         raise invalid_response(response, "it does not have one decision for each request")
-    if not all(isinstance(item, dict) for item in decisions):
+    bodies = [body for item in decisions if (body := as_object(item)) is not None]
+    if len(bodies) != len(decisions):
         raise invalid_response(response, "a decision is not an object")
-    return [_decision(*pair, response, None) for pair in zip(questions, decisions, strict=True)]
+    return [_decision(*pair, response, None) for pair in zip(questions, bodies, strict=True)]
 
 
 def _decision(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
-from meshguard._wire.body import find_mismatch, parse_object, string
+from meshguard._wire.body import as_list, find_mismatch, parse_object, string
 from meshguard.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -84,7 +84,8 @@ def _error_for(response: httpx.Response, action: str | None, resource: str | Non
             return RateLimitError(message, retry_after=retry_after(response, body), **about)
         case _ if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return GatewayError(message, **about)
-    return _ERRORS.get(status, MeshGuardError)(message, **about)
+        case _:
+            return _ERRORS.get(status, MeshGuardError)(message, **about)
 
 
 def invalid_response(response: httpx.Response, cause: str) -> InvalidResponseError:
@@ -169,7 +170,7 @@ def is_interruption(error: Exception) -> bool:
 
 def _is_denial(response: httpx.Response, body: Mapping[str, Any]) -> bool:
     stated = response.headers.get(DECISION_HEADER)
-    if stated is not None or response.status_code != httpx.codes.FORBIDDEN:
+    if stated is not None or response.status_code != httpx.codes.FORBIDDEN.value:
         return stated not in {None, "allow"}
     explained = isinstance(body.get("message", body.get("reason")), str)
     named = any(isinstance(body.get(name), str) for name in ("action", "policy", "rule"))
@@ -204,12 +205,8 @@ def _message(body: Mapping[str, Any], details: list[ErrorDetail]) -> str | None:
 
 
 def _details(body: Mapping[str, Any]) -> list[ErrorDetail]:
-    details = body.get("details")
-    return (
-        [item for item in details if not find_mismatch(ErrorDetail, item)]
-        if isinstance(details, list)
-        else []
-    )
+    details = as_list(body.get("details")) or []
+    return [item for item in details if not find_mismatch(ErrorDetail, item)]
 
 
 def _seconds_until(date: str, now: datetime) -> float:

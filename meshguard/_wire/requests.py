@@ -51,7 +51,7 @@ class ApiCall(Generic[T]):
     method: str
     path: str
     read: Callable[[httpx.Response], T]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     credential: Credential | None = "admin"
     retryable: bool = True
     recover: Callable[[MeshGuardError], T] = _reraise
@@ -99,14 +99,14 @@ def texts(name: str, values: Any) -> list[str]:
     """Check a list of texts."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise InvalidRequestError(f"{name} must be a list of strings.")
-    return [text(name, value) for value in values]
+    return [text(name, value) for value in cast("Iterable[object]", values)]
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
     """Check a mapping."""
     if not isinstance(value, Mapping):
         raise InvalidRequestError(f"{name} must be a mapping.")
-    return dict(value)
+    return dict(cast("Mapping[str, Any]", value))
 
 
 def segment(name: str, value: Any) -> str:

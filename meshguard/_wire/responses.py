@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from meshguard._wire.body import find_mismatch, parse_object
+from meshguard._wire.body import as_list, find_mismatch, parse_object
 from meshguard._wire.errors import error_for, invalid_response
 from meshguard._wire.requests import ApiCall, Page, is_sendable
 
@@ -38,8 +38,8 @@ def read_as(expected: type[T]) -> Callable[[httpx.Response], T]:
 
 def read_items(response: httpx.Response, name: str, read_item: Callable[[httpx.Response, Any], T]) -> list[T]:
     """Return the list that a success has under a name."""
-    items = read_object(response).get(name)
-    if not isinstance(items, list):
+    items = as_list(read_object(response).get(name))
+    if items is None:
         raise invalid_response(response, f"/{name} is not a list")
     return [read_item(response, item) for item in items]
 

@@ -7,8 +7,6 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from meshguard_api import models
-
 from meshguard.gateway import store
 from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.clock import milliseconds, timestamp
@@ -50,7 +48,7 @@ async def list_agents(gateway: Gateway, request: Request) -> Response:
             if len(records) == limit:
                 return _page(texts, str(records[-1].row_id))
             records.append(record)
-            texts.append(to_json(_wire(record).to_dict()))
+            texts.append(to_json(_wire(record)))
             if len(records) % _WRITTEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
     return _page(texts)
@@ -67,7 +65,7 @@ async def get_agent(gateway: Gateway, request: Request) -> Response:
     agent = gateway.current.snapshot.agents.get(request.path["agentId"])
     if agent is None:
         raise no_agent()
-    return json_response(_wire(agent.record).to_dict())
+    return json_response(_wire(agent.record))
 
 
 async def create_agent(gateway: Gateway, request: Request) -> Response:
@@ -97,8 +95,7 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
         return _changed(gateway, request, record, "create", changes)
 
     record = await gateway.writer.change(perform)
-    body = {**_wire(record).to_dict(), **_token_fields(issued)}
-    return json_response(models.CreatedAgent.from_dict(body).to_dict(), 201)
+    return json_response({**_wire(record), **_token_fields(issued)}, 201)
 
 
 async def update_agent(gateway: Gateway, request: Request) -> Response:
@@ -119,7 +116,7 @@ async def update_agent(gateway: Gateway, request: Request) -> Response:
         store.update_agent(connection, new)
         return _changed(gateway, request, new, "update", changes)
 
-    return json_response(_wire(await gateway.writer.change(perform)).to_dict())
+    return json_response(_wire(await gateway.writer.change(perform)))
 
 
 async def issue_token(gateway: Gateway, request: Request) -> Response:
@@ -136,8 +133,7 @@ async def issue_token(gateway: Gateway, request: Request) -> Response:
         return Change(issued, change.rows, change.applied)
 
     issued = await gateway.writer.change(perform)
-    body = {"id": request.path["agentId"], **_token_fields(issued)}
-    return json_response(models.IssuedToken.from_dict(body).to_dict())
+    return json_response({"id": request.path["agentId"], **_token_fields(issued)})
 
 
 async def revoke_agent(gateway: Gateway, request: Request) -> Response:
@@ -230,14 +226,14 @@ def _token_fields(issued: IssuedToken) -> dict[str, str]:
     return {"token": issued.token, "expiresAt": timestamp(issued.expires_at * 1000)}
 
 
-def _wire(record: AgentRecord) -> models.Agent:
-    return models.Agent(
-        id=record.id,
-        name=record.name,
-        trust_tier=record.trust_tier,
-        tags=list(record.tags),
-        metadata=models.Metadata.from_dict(record.metadata),
-        status=record.status,
-        created_at=timestamp(record.created_at),
-        updated_at=timestamp(record.updated_at),
-    )
+def _wire(record: AgentRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "trustTier": record.trust_tier,
+        "tags": list(record.tags),
+        "metadata": record.metadata,
+        "status": record.status,
+        "createdAt": timestamp(record.created_at),
+        "updatedAt": timestamp(record.updated_at),
+    }

@@ -17,6 +17,7 @@ from meshguard.gateway.writer import Change
 from meshguard.policy import Agent as Subject
 from meshguard.policy import Fault, Policy, PolicyEngine, PolicyLoadError, load_policy
 from meshguard.policy.lint import lint
+from meshguard.policy.loader import read_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -96,8 +97,19 @@ def _validated(snapshot: Snapshot, text: bytes, *, is_json: bool) -> Response:
     try:
         policy = load_policy(text)
     except PolicyLoadError as error:
-        return _validation([_detail(fault) for fault in error.faults], [])
+        errors = [_detail(fault) for fault in error.faults]
+        if not _may_be_object(text):
+            raise invalid(*errors) from None
+        return _validation(errors, [])
     return _validation([], _warnings(snapshot, policy))
+
+
+def _may_be_object(text: bytes) -> bool:
+    """Whether a text is an object, or cannot be parsed."""
+    try:
+        return read_text(text, None).entries is not None
+    except PolicyLoadError:
+        return True
 
 
 def _warnings(snapshot: Snapshot, policy: Policy) -> list[Detail]:

@@ -27,9 +27,9 @@ class ActionPattern:
 
     def __init__(self, pattern: str) -> None:
         literals = re.split(r"\*+", pattern)
-        self.exact = len(literals) == 1
-        self.prefix = literals[0]
-        self.suffix = "" if self.exact else literals[-1]
+        self.exact: bool = len(literals) == 1
+        self.prefix: str = literals[0]
+        self.suffix: str = "" if self.exact else literals[-1]
         self._middle = tuple(literals[1:-1])
 
     @property

@@ -1,6 +1,6 @@
-"""A real gateway for your tests, in this process, on an ephemeral port and a database of its own.
+"""A real gateway for tests, in this process, on an ephemeral port, with its own database.
 
-Needs the extra `testing`. `meshguard.testing.conformance` holds the suite that an adapter must pass.
+Needs the extra `testing`. `meshguard.testing.conformance` is the test suite for adapters.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
 
 __all__ = ["RunningGateway", "running_gateway"]
 
-_PATIENCE = 30.0  # seconds for the gateway to start
+_START_TIMEOUT = 30.0  # seconds
 
 
 @dataclass(frozen=True)
 class RunningGateway:
-    """A gateway that answers.
+    """A running gateway.
 
     Attributes:
-        url: Where.
-        admin_token: The administrator's token; it does not show in a repr.
+        url: Its URL.
+        admin_token: The administrator's token, omitted from the repr.
     """
 
     url: str
     admin_token: str = field(repr=False)
 
     def admin(self) -> MeshGuardClient:
-        """A client for the administrator; close it, or use it in a `with`."""
+        """Return a client for the administrator. Close it, or use it in a `with` block."""
         return MeshGuardClient(self.url, admin_token=self.admin_token, trust_env=False)
 
     def agent(
         self, name: str = "agent", *, trust_tier: TrustTier = "verified", tags: Iterable[str] = ()
     ) -> MeshGuardClient:
-        """A client for a new agent; close it, or use it in a `with`.
+        """Create an agent and return its client. Close it, or use it in a `with` block.
 
         Args:
             name: The agent's name.
             trust_tier: `unverified`, `verified`, `trusted` or `privileged`.
-            tags: Labels that policies can apply to.
+            tags: Labels that policies can match.
 
         Returns:
             A client that acts as the agent.
 
         Raises:
-            MeshGuardError: The gateway refused to create it.
+            MeshGuardError: The gateway did not create the agent.
         """
         with self.admin() as admin:
             created = admin.create_agent(name, trust_tier=trust_tier, tags=list(tags))
@@ -68,20 +68,20 @@ class RunningGateway:
 
 @contextmanager
 def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iterator[RunningGateway]:
-    """Run a gateway as long as the `with` block lasts.
+    """Run a gateway for the duration of a `with` block.
 
     Args:
-        policies: Policies to put in force, as mappings or as YAML.
-        settings: Settings of the gateway by their lower-case names, such as `mode="audit"`. Left out, secrets
-            are made up, the database is SQLite in a folder that is removed afterwards, and the rate limit is
-            too high to be met.
+        policies: Policies to apply, as mappings or as YAML.
+        settings: Settings of the gateway by their lower-case names, such as `mode="audit"`. By default,
+            secrets are random, the database is SQLite in a temporary folder, and the rate limit is too high
+            to be reached.
 
     Yields:
         The gateway.
 
     Raises:
-        SettingsError: The settings can't be used.
-        InvalidRequestError: A policy can't be used.
+        SettingsError: The settings are not valid.
+        InvalidRequestError: A policy is not valid.
         RuntimeError: The gateway did not start.
 
     Example:
@@ -94,7 +94,7 @@ def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iter
             assert not agent.check("delete:contacts").allowed
         ```
     """
-    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - the extra is needed here alone
+    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - needs the extra
 
     with tempfile.TemporaryDirectory(prefix="meshguard-", ignore_cleanup_errors=True) as folder:
         values = {
@@ -114,8 +114,8 @@ def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iter
 
 @contextmanager
 def _served(application: Any) -> Iterator[str]:
-    from granian.constants import Interfaces  # noqa: PLC0415 - the extra is needed here alone
-    from granian.server.embed import Server  # noqa: PLC0415 - the extra is needed here alone
+    from granian.constants import Interfaces  # noqa: PLC0415 - needs the extra
+    from granian.server.embed import Server  # noqa: PLC0415 - needs the extra
 
     port = _free_port()
     server = Server(application, port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
@@ -127,9 +127,9 @@ def _served(application: Any) -> Iterator[str]:
         _wait_for(url, thread)
         yield url
     finally:
-        with suppress(RuntimeError):  # it ended by itself
+        with suppress(RuntimeError):  # it has already stopped
             loop.call_soon_threadsafe(server.stop)
-        thread.join(_PATIENCE)
+        thread.join(_START_TIMEOUT)
 
 
 def _serve(loop: asyncio.AbstractEventLoop, server: Any) -> None:
@@ -147,11 +147,11 @@ def _free_port() -> int:
 
 
 def _wait_for(url: str, thread: threading.Thread) -> None:
-    pause, deadline = threading.Event(), monotonic() + _PATIENCE
+    pause, deadline = threading.Event(), monotonic() + _START_TIMEOUT
     with httpx.Client(trust_env=False) as client:
         while thread.is_alive() and monotonic() < deadline:
             with suppress(httpx.TransportError):
                 client.get(f"{url}/health")
                 return
             pause.wait(0.01)
-    raise RuntimeError("the gateway did not start; its log says why")
+    raise RuntimeError(f"The gateway at {url} did not start within {_START_TIMEOUT:.0f} s. See its log.")

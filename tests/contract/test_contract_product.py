@@ -39,6 +39,8 @@ FAULTS: dict[str, Any] = {
     "a refused policy leaves the old one in force": faults.broken_policy_removes_the_old_one,
     "to revoke a revoked agent is no error": faults.second_revocation_is_not_found,
     "a batch is decided in order": faults.batch_in_reverse(),
+    "times have one format": faults.times_with_an_offset,
+    "a document that is not an object is not a policy": faults.null_is_an_invalid_policy,
     "decisions and secrets are not to be cached": faults.decisions_may_be_cached,
     "the log verifies": faults.log_claims_to_be_broken,
     "the export holds what the list holds oldest first": faults.export_newest_first,

@@ -38,6 +38,7 @@ CHOICES = [
     (types.TrustTier, SCHEMAS["TrustTier"]["enum"]),
     (types.AgentStatus, SCHEMAS["AgentStatusFilter"]["enum"]),
     (types.Verdict, SCHEMAS["Effect"]["enum"]),
+    (types.Weekday, SCHEMAS["TimeTests"]["properties"]["weekdays"]["items"]["enum"]),
 ]
 
 
@@ -46,6 +47,12 @@ def test_a_type_has_the_fields_of_its_schema(expected: Any) -> None:
     schema = SCHEMAS[NAMES[expected]]
     assert set(expected.__annotations__) == set(schema["properties"])
     assert set(expected.__required_keys__) == set(schema.get("required", ()))
+
+
+def test_every_test_of_a_condition_is_typed() -> None:
+    schemas = [SCHEMAS[f"{subject}Tests"] for subject in ("Text", "TrustTier", "Tag", "Time", "Value")]
+    assert set(types.Tests.__annotations__) == {name for schema in schemas for name in schema["properties"]}
+    assert not types.Tests.__required_keys__
 
 
 @pytest.mark.parametrize(("choice", "values"), CHOICES)

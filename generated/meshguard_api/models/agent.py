@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,8 +27,8 @@ class Agent:
         tags (list[str]): Labels that policies can apply to, each once, in the order given.
         metadata (Metadata): Facts about the agent that conditions may look at; replaced whole.
         status (str): Known values are `active` and `revoked`.
-        created_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
-        updated_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        created_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
+        updated_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -37,8 +38,8 @@ class Agent:
     tags: list[str]
     metadata: Metadata
     status: str
-    created_at: str
-    updated_at: str
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -55,9 +56,9 @@ class Agent:
 
         status = self.status
 
-        created_at = self.created_at
+        created_at = self.created_at.isoformat()
 
-        updated_at = self.updated_at
+        updated_at = self.updated_at.isoformat()
 
         org_id = self.org_id
 
@@ -97,9 +98,9 @@ class Agent:
 
         status = d.pop("status")
 
-        created_at = d.pop("createdAt")
+        created_at = datetime.datetime.fromisoformat(d.pop("createdAt"))
 
-        updated_at = d.pop("updatedAt")
+        updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
 
         org_id = d.pop("orgId", UNSET)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +30,7 @@ class AuditEntry:
 
         Attributes:
             id (str): The entry's id, `aud_…`.
-            timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+            timestamp (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
             trace_id (str): 1 to 128 visible ASCII characters.
             kind (str): Known values are `decision`, `admin` and `cut`.
             action (str): What was asked for, or what an administrator did.
@@ -57,7 +58,7 @@ class AuditEntry:
     """
 
     id: str
-    timestamp: str
+    timestamp: datetime.datetime
     trace_id: str
     kind: str
     action: str
@@ -85,7 +86,7 @@ class AuditEntry:
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        timestamp = self.timestamp
+        timestamp = self.timestamp.isoformat()
 
         trace_id = self.trace_id
 
@@ -188,7 +189,7 @@ class AuditEntry:
         d = dict(src_dict)
         id = d.pop("id")
 
-        timestamp = d.pop("timestamp")
+        timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
 
         trace_id = d.pop("traceId")
 

@@ -24,10 +24,10 @@ class Rule:
         actions (list[str]): Patterns of actions, any of which may match.
         name (str | Unset): Unique in the policy; "rule 1" (its place, from 1) when left out.
         description (str | Unset): What the rule is for, in words.
-        conditions (Conditions | Unset): Subjects and their tests; all must hold. Subjects are `resource`, `action`,
-            `tags`, `trustTier`, `agentId`,
-            `agentName`, `time`, `context.<dotted path>` and `metadata.<dotted path>`; `any` and `all` nest conditions. A
-            bare scalar is `equals`, a bare list is `in`; for `tags` they mean "has any of".
+        conditions (Conditions | Unset): Subjects and their tests; all must hold. Beside the subjects named here,
+            `context.<dotted path>` and
+            `metadata.<dotted path>` are subjects. A bare value stands for `equals`, a bare list for `in`; for `tags` both
+            mean "has any of".
         reason (str | Unset): The reason given when this rule decides.
     """
 

@@ -108,6 +108,19 @@ def unknown_keys_in_a_policy_are_refused(gateway: Subject) -> None:
     expect(gateway.admin("GET", path), NOT_FOUND)
 
 
+@case("apply_policy, validate_policy, test_policies")
+def a_document_that_is_not_an_object_is_not_a_policy(gateway: Subject) -> None:
+    """An empty document, null and a list are rejected with 400 wherever a policy is expected."""
+    name = f"{gateway.prefix}-null"
+    gateway.remember_policy(name)
+    for method, path in (("PUT", f"/admin/policies/{name}"), ("POST", "/admin/policies/validate")):
+        for kind, text in (("yaml", "null"), ("yaml", "# empty"), ("yaml", "[]"), ("json", "null")):
+            headers = {"Content-Type": f"application/{kind}"}
+            expect(gateway.admin(method, path, headers=headers, content=text), BAD_REQUEST)
+    test = {"agent": {"trustTier": "verified"}, "action": gateway.read("x"), "candidate": None}
+    expect(gateway.admin("POST", "/admin/policies/test", json=test), BAD_REQUEST)
+
+
 @case("apply_policy, response Conflict")
 def the_name_in_the_body_is_the_name_in_the_path(gateway: Subject) -> None:
     """The name in the body must be the name in the path, else 409."""

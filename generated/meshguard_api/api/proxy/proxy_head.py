@@ -4,14 +4,15 @@ from urllib.parse import quote
 
 import httpx
 
-from ... import errors
 from ...client import AuthenticatedClient, Client
+from ...models.upstream_query import UpstreamQuery
 from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     path: str,
     *,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
@@ -30,11 +31,22 @@ def _get_kwargs(
     if not isinstance(x_request_id, Unset):
         headers["X-Request-ID"] = x_request_id
 
+    params: dict[str, Any] = {}
+
+    json_query: dict[str, Any] | Unset = UNSET
+    if not isinstance(query, Unset):
+        json_query = query.to_dict()
+    if not isinstance(json_query, Unset):
+        params.update(json_query)
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
     _kwargs: dict[str, Any] = {
         "method": "head",
         "url": "/proxy/{path}".format(
             path=quote(str(path), safe=""),
         ),
+        "params": params,
     }
 
     _kwargs["headers"] = headers
@@ -43,10 +55,7 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Any | None:
-    if response.status_code == 200:
-        return None
-
+) -> Any:
     if response.status_code == 400:
         return None
 
@@ -74,10 +83,10 @@ def _parse_response(
     if response.status_code == 504:
         return None
 
-    if client.raise_on_unexpected_status:
-        raise errors.UnexpectedStatus(response.status_code, response.content)
-    else:
+    if 200 <= response.status_code <= 299:
         return None
+
+    return None
 
 
 def _build_response(
@@ -95,6 +104,7 @@ def sync_detailed(
     path: str,
     *,
     client: AuthenticatedClient,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
@@ -106,6 +116,7 @@ def sync_detailed(
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
@@ -123,6 +134,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         path=path,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
@@ -140,6 +152,7 @@ async def asyncio_detailed(
     path: str,
     *,
     client: AuthenticatedClient,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
@@ -151,6 +164,7 @@ async def asyncio_detailed(
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
@@ -168,6 +182,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         path=path,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
