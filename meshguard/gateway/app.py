@@ -175,6 +175,7 @@ class _Application:
         exchange.route = operation.template
         timeout = self._gateway.settings.request_timeout
         request = Request(scope, receive, head, exchange.trace_id, operation, path, timeout=timeout)
+        request.pool = self._gateway.pools.bodies
         self._authenticate(operation, request)
         open_query = operation.template == "/proxy/{path}"
         if request.agent is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,6 +16,8 @@ from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
 from meshguard.gateway.json_body import JsonError, parse_json
 from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.sharing import computing
+from meshguard.gateway.store import to_json
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
 from meshguard.policy.work import MAX_TESTS, MAX_TEXT, MAX_VALUES, Work
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
     from meshguard.gateway.limits import RateLimit
     from meshguard.gateway.metrics import Metrics
     from meshguard.gateway.snapshot import Agent, Current, Snapshot
+    from meshguard.gateway.turns import Turns
     from meshguard.gateway.writer import Writer
     from meshguard.policy.nearest import Hint
 
 
+_MANY = 50  # decisions of a batch that keep two threads computing for long
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
-STRIDE = 50  # decisions without a pause
 _META = b"x-meshguard-meta"
 
 
@@ -85,6 +88,7 @@ class Decisions:
         metrics: Metrics | None,
         context: ContextKeeper,
         clock: Clock,
+        turns: Turns,
         explain: bool,
     ) -> None:
         self._mode = mode
@@ -94,6 +98,7 @@ class Decisions:
         self._metrics = metrics
         self._context = context
         self._clock = clock
+        self._turns = turns
         self._explain = explain
 
     async def ask(self, agent: Agent, asked: Sequence[Asked], trace_id: str, **about: Any) -> list[Verdict]:
@@ -114,9 +119,10 @@ class Decisions:
         await self._limit.take(agent.record.id, len(asked))
         work = Work(EXPLANATIONS * MAX_TESTS, EXPLANATIONS * MAX_VALUES, EXPLANATIONS * MAX_TEXT)
         verdicts = []
+        turn = self._turns.begin()
         for number, one in enumerate(asked):
-            if number and (one.explain or not number % STRIDE):
-                await asyncio.sleep(0)
+            if number and (turn.is_over or (one.explain and self._explain)):
+                await turn.pause()
             verdicts.append(self._decide(agent, one, trace_id, about, work))
         await self._limit.charge(agent.record.id, work.requests)
         return verdicts
@@ -263,12 +269,16 @@ async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     if _META in request.head:
         raise _invalid_meta("a batch has a context in each of its requests; send it there")
     asked = [_asked(body) for body in (await request.json())["requests"]]
-    with telemetry.deciding():
+    with telemetry.deciding(), computing() if len(asked) > _MANY else nullcontext():
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
         await gateway.decisions.record(verdicts, 200)
-    decisions = [_wire(verdict, gateway.settings.mode) for verdict in verdicts]
     agent_id = (b"x-meshguard-agent-id", request.caller.record.id.encode())
-    return json_response({"decisions": decisions}, headers=(agent_id, *NO_STORE))
+    texts, turn = [], gateway.turns.begin()
+    for verdict in verdicts:
+        if turn.is_over:
+            await turn.pause()
+        texts.append(to_json(_wire(verdict, gateway.settings.mode)))
+    return Response(200, f'{{"decisions":[{",".join(texts)}]}}'.encode(), (agent_id, *NO_STORE))
 
 
 def _answer(verdict: Verdict, mode: str) -> Response:

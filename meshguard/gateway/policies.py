@@ -33,7 +33,7 @@ _MEDIA_TYPES = frozenset({"application/json", "application/yaml"})
 async def list_policies(gateway: Gateway, _request: Request) -> Response:
     """Operation `list_policies`."""
     policies = gateway.current.snapshot.policies
-    return await gateway.policy_worker.run(
+    return await gateway.compile(
         lambda: json_response({"policies": [policy.to_listed() for policy in policies]})
     )
 
@@ -50,7 +50,7 @@ async def apply_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `apply_policy`."""
     text, is_json = await _policy_text(request)
     name = request.path["name"]
-    policy = await gateway.policy_worker.run(lambda: _loaded(_checked(text, is_json=is_json)))
+    policy = await gateway.compile(lambda: _loaded(_checked(text, is_json=is_json)))
     if policy.name != name:
         raise Problem(409, "The name in the path must be the name in the policy; change one of them.")
     _refuse_file(gateway, name)
@@ -90,7 +90,7 @@ async def validate_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `validate_policy`."""
     text, is_json = await _policy_text(request)
     snapshot = gateway.current.snapshot
-    return await gateway.policy_worker.run(lambda: _validated(snapshot, text, is_json=is_json))
+    return await gateway.compile(lambda: _validated(snapshot, text, is_json=is_json))
 
 
 def _validated(snapshot: Snapshot, text: bytes, *, is_json: bool) -> Response:
@@ -137,7 +137,7 @@ async def test_policies(gateway: Gateway, request: Request) -> Response:
     subject = _subject(gateway, body)
     question = question_of(body["action"], body.get("resource"), body.get("context"))
     now = gateway.now()
-    decision = await gateway.policy_worker.run(
+    decision = await gateway.compile(
         lambda: _engine(gateway, body).decide(subject, question, now=now, explain=True)
     )
     outcome = {

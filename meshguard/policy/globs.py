@@ -42,6 +42,11 @@ class ActionPattern:
         """Whether every text that ends with the suffix matches."""
         return not (self.exact or self.prefix or self._middle)
 
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """What every text that matches contains."""
+        return (self.prefix, *self._middle, self.suffix)
+
     def matches(self, action: str) -> bool:
         """Return whether the whole action matches."""
         if self.exact:
