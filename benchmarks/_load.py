@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from meshguard.cli.serve import make_server
+from meshguard.cli.server import make_server
 from meshguard.gateway import Settings, app, load_settings
 
 ROOT = Path(__file__).parents[1]

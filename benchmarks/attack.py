@@ -3,7 +3,8 @@
 A victim asks at a fixed rate, first in peace and then under attack, and knows the right answers. Each request
 is due at a fixed moment, and its time counts from then. The attackers are an agent with a token and clients
 without one, on other loopback addresses, in a process of lower priority (`nice`), for all share the machine's
-cores. Meanwhile policy files change, and the audit log is verified.
+cores. Meanwhile policy files change, and the audit log is verified. An ASGI application that does nothing is
+asked as often as the gateway, at the same time: what it takes is the machine's and the victim's own share.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks._bare import bare_application
 from benchmarks._hostile_requests import BATCH, EVALUATE
 from benchmarks._load import ROOT, free_port, stopped
 
@@ -197,22 +199,28 @@ class Victim:
         if head[9:12] != b"200":
             seen.errors[head[9:12].decode()] += 1
         else:
-            _judge(seen, trace, amount, json.loads(answer))
+            self._judge(seen, trace, amount, json.loads(answer))
         return b"connection: close" not in head.lower()
+
+    def _judge(self, seen: Seen, trace: str, amount: str, decision: dict[str, Any]) -> None:
+        expected = "allow" if is_allowed(amount) else "deny"
+        found = (decision.get("traceId"), decision.get("decision"), decision.get("allowed"))
+        if found != (trace, expected, expected == "allow"):
+            seen.wrong.append(f"{trace}, {amount}: {decision}")
+        seen.entries[str(decision.get("auditId"))] = expected
+
+
+class Bystander(Victim):
+    """Asks an application that does nothing."""
+
+    def _judge(self, *_: object) -> None:
+        """Expect nothing of the answer."""
 
 
 async def _leave(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
     with suppress(OSError):
         await writer.wait_closed()
-
-
-def _judge(seen: Seen, trace: str, amount: str, decision: dict[str, Any]) -> None:
-    expected = "allow" if is_allowed(amount) else "deny"
-    found = (decision.get("traceId"), decision.get("decision"), decision.get("allowed"))
-    if found != (trace, expected, expected == "allow"):
-        seen.wrong.append(f"{trace}, {amount}: {decision}")
-    seen.entries[str(decision.get("auditId"))] = expected
 
 
 def write_policies(folder: Path, teams: int) -> None:
@@ -274,6 +282,8 @@ class Report:
 
     quiet: Seen
     attacked: Seen
+    bare_quiet: Seen
+    bare_attacked: Seen
     attacks: dict[str, dict[str, Any]]
     verified: str
     missing: int
@@ -284,11 +294,14 @@ class Report:
         return [breach for kind in self.attacks.values() for breach in kind["breaches"]]
 
 
-async def run_attack(running: Gateway, upstream_port: int, quiet: float, seconds: float) -> Report:
+async def run_attack(
+    running: Gateway, upstream_port: int, bare_port: int, quiet: float, seconds: float
+) -> Report:
     """Measure in peace and under attack."""
+    bystander = Bystander(bare_port, "none")
     victim = Victim(running.port, running.new_agent("victim", "victim"))
     attacker = running.new_agent("attacker")
-    in_peace = await victim.ask_for(quiet)
+    in_peace, bare_quiet = await asyncio.gather(victim.ask_for(quiet), bystander.ask_for(quiet))
     command = ["nice", "-n", str(NICE), sys.executable, "-m", "benchmarks._attackers"]
     arguments = [str(running.port), str(upstream_port), str(seconds)]
     process = subprocess.Popen(  # noqa: ASYNC220 - before anything is measured
@@ -302,14 +315,14 @@ async def run_attack(running: Gateway, upstream_port: int, quiet: float, seconds
         await asyncio.to_thread(process.stdout.readline)
         changes = asyncio.create_task(change_policies(running.folder / "policies"))
         verifying = asyncio.create_task(verify_log(running, seconds / 3))
-        attacked = await victim.ask_for(seconds)
+        attacked, bare = await asyncio.gather(victim.ask_for(seconds), bystander.ask_for(seconds))
         found = await asyncio.to_thread(process.stdout.read)
         verified = await verifying
         changes.cancel()
         await asyncio.gather(changes, return_exceptions=True)
     missing = len(missing_entries(running, in_peace.entries | attacked.entries))
     valid = (await asyncio.to_thread(verification, running))["valid"]
-    return Report(in_peace, attacked, json.loads(found), verified, missing, valid)
+    return Report(in_peace, attacked, bare_quiet, bare, json.loads(found), verified, missing, valid)
 
 
 def missing_entries(running: Gateway, answered: dict[str, str]) -> dict[str, str]:
@@ -330,7 +343,13 @@ def missing_entries(running: Gateway, answered: dict[str, str]) -> dict[str, str
 def table(report: Report) -> str:
     """Return the tables of docs/performance.md."""
     lines = ["| the victim | checks | wrong | errors | p50 ms | p99 ms |", "|---|---:|---:|---:|---:|---:|"]
-    for name, seen in (("in peace", report.quiet), ("under attack", report.attacked)):
+    rows = {
+        "in peace": report.quiet,
+        "under attack": report.attacked,
+        "a bare application, in peace": report.bare_quiet,
+        "a bare application, under attack": report.bare_attacked,
+    }
+    for name, seen in rows.items():
         counts = f"{len(seen.seconds):,} | {len(seen.wrong)} | {seen.errors.total()}"
         lines.append(f"| {name} | {counts} | {seen.milliseconds(0.5):.1f} | {seen.milliseconds(0.99):.1f} |")
     ratio = report.attacked.milliseconds(0.99) / (report.quiet.milliseconds(0.99) or 1)
@@ -350,13 +369,16 @@ def table(report: Report) -> str:
 
 def measure(folder: Path, *, seconds: float, quiet: float, entries: int, database_url: str = "") -> Report:
     """Start a gateway with a filled log, measure, and stop it."""
-    keys, upstream_port = Secrets(), free_port()
+    keys, upstream_port, bare_port = Secrets(), free_port(), free_port()
     url = database_url or f"sqlite:///{folder}/gateway.db"
     write_policies(folder / "policies", teams=40)
     with gateway(folder, keys, upstream_port, url, limit=0) as running:
         fill_log(running, entries)
-    with gateway(folder, keys, upstream_port, url, limit=LIMIT) as running:
-        return asyncio.run(run_attack(running, upstream_port, quiet, seconds))
+    with (
+        bare_application(bare_port),
+        gateway(folder, keys, upstream_port, url, limit=LIMIT) as running,
+    ):
+        return asyncio.run(run_attack(running, upstream_port, bare_port, quiet, seconds))
 
 
 def main() -> None:

@@ -1,20 +1,30 @@
-"""What `import meshguard` costs beside `import httpx`, and whether it pulls in more than it needs.
+"""What importing the SDK costs beside `import httpx`, and what it imports, also at the first `check`.
 
-Both run in an environment that holds the SDK alone, each in a process of its own, interleaved; the figures
-are medians, less the start of a bare interpreter. Prints a Markdown table.
+Each statement runs in its own process, interleaved, in an environment that contains only the SDK. Figures are
+medians of processor time, less that of a bare interpreter. Prints a Markdown table.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
-import time
 import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / ".cache" / "sdk"
 BARE, HTTPX, MESHGUARD = "pass", "import httpx", "import meshguard"
+CLIENT = "from meshguard import MeshGuardClient"
+FIRST_CHECK = f"""{CLIENT}
+client = MeshGuardClient("http://127.0.0.1:9", "token", trace_id="t", max_retries=0, on_unavailable="deny")
+assert client.check("read:contacts").degraded"""
+
+BARE_GET = """import httpx
+try:
+    httpx.Client().get("http://127.0.0.1:9")
+except httpx.ConnectError:
+    pass"""
 
 
 def sdk_python() -> Path:
@@ -29,23 +39,22 @@ def sdk_python() -> Path:
 
 
 def measure(python: Path, rounds: int) -> dict[str, float]:
-    """Median seconds by statement; a round before them warms the caches."""
-    times: dict[str, list[float]] = {BARE: [], HTTPX: [], MESHGUARD: []}
+    """Median seconds of processor time by statement; a round before them warms the caches."""
+    times: dict[str, list[float]] = {statement: [] for statement in (BARE, HTTPX, MESHGUARD, CLIENT)}
     for number in range(rounds + 1):
         for statement, taken in times.items():
-            start = time.perf_counter()
-            subprocess.run([python, "-c", statement], check=True, cwd="/")
+            process = subprocess.Popen([python, "-c", statement], cwd="/")
+            _, status, usage = os.wait4(process.pid, 0)
+            assert status == 0, statement
+            process.returncode = 0
             if number:
-                taken.append(time.perf_counter() - start)
+                taken.append(usage.ru_utime + usage.ru_stime)
     return {statement: statistics.median(taken) for statement, taken in times.items()}
 
 
 def modules(python: Path, statement: str) -> set[str]:
-    """The top-level modules, less those of the standard library, that a statement loads."""
-    code = (
-        f"{statement}\nimport json, sys\nprint(json.dumps([*{{n.partition('.')[0] for n in sys.modules}} - "
-    )
-    code += "sys.stdlib_module_names]))"
+    """The modules that a statement loads."""
+    code = f"import sys\n{statement}\nloaded = [*sys.modules]\nimport json\nprint(json.dumps(loaded))"
     loaded = subprocess.run([python, "-c", code], check=True, capture_output=True, cwd="/").stdout
     return set(json.loads(loaded))
 
@@ -59,11 +68,15 @@ def main() -> None:
     seconds = measure(python, arguments.rounds)
     base = seconds[HTTPX] - seconds[BARE]
     print("| import | median | ratio |\n|---|---:|---:|")
-    for statement in (HTTPX, MESHGUARD):
+    for statement in (HTTPX, MESHGUARD, CLIENT):
         taken = seconds[statement] - seconds[BARE]
         print(f"| `{statement}` | {taken * 1e3:.0f} ms | {taken / base:.2f} |")
-    more = modules(python, MESHGUARD) - modules(python, HTTPX)
-    print(f"\nImported beyond the standard library and what `httpx` imports: {', '.join(sorted(more))}.")
+    httpx, client, check = (modules(python, statement) for statement in (HTTPX, CLIENT, FIRST_CHECK))
+    own = {name for name in client - httpx if name.startswith("meshguard")}
+    print(f"\nBeside `httpx`, the client imports {len(own)} modules of its own, and of others:", end=" ")
+    print(f"{', '.join(sorted(client - httpx - own))}.")
+    bare = modules(python, BARE_GET)
+    print(f"The first `check` imports: {', '.join(sorted(check - client - bare)) or 'nothing'}.")
 
 
 if __name__ == "__main__":

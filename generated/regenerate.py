@@ -1,8 +1,8 @@
 """Make `meshguard_api` from `openapi.yaml`, the same bytes every time.
 
 The generator and the formatter it calls are pinned in `constraints.txt`; `STAMP.json` records their versions
-and the hash of the contract. `--check` generates into a temporary folder and compares whole trees in both
-directions.
+and the hash of the contract. `adapt.py` makes up for what the generator lacks. `--check` generates into a
+temporary folder and compares whole trees in both directions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import adapt
+from ruamel.yaml import YAML
+
 HERE = Path(__file__).parent
 SPEC = HERE.parent / "openapi.yaml"
 OUTPUTS = ("meshguard_api", "STAMP.json")
@@ -26,10 +29,14 @@ OUTPUTS = ("meshguard_api", "STAMP.json")
 def generate(target: Path) -> None:
     """Write `meshguard_api/` and `STAMP.json` into the empty folder `target`."""
     package = target / "meshguard_api"
+    spec = target / "openapi.json"
+    document = YAML(typ="safe", pure=True).load(SPEC.read_bytes())
+    adapt.simplify(document)
+    spec.write_text(json.dumps(document))
     command = [
         str(Path(sys.executable).with_name("openapi-python-client")),
         "generate",
-        *("--path", str(SPEC)),
+        *("--path", str(spec)),
         *("--config", str(HERE / "config.yaml")),
         *("--meta", "none"),
         *("--output-path", str(package)),
@@ -41,6 +48,7 @@ def generate(target: Path) -> None:
     )
     if done.returncode:
         sys.exit(f"The generator refused openapi.yaml:\n{done.stdout}{done.stderr}")
+    adapt.finish(package)
     (package / "py.typed").touch()
     (target / "STAMP.json").write_text(json.dumps(stamp(), indent=2) + "\n")
 

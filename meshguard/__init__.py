@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # importing `typing` would take longest
 
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from meshguard.async_client import AsyncMeshGuardClient
     from meshguard.client import MeshGuardClient
     from meshguard.exceptions import (

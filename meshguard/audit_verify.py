@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import json
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 NO_HASH = "0" * 64
+MAX_LINE = 2**24  # bytes; an entry with two policies of 1 MiB takes less
+MAX_HEADS = 2**27  # bytes
 _SEAL_LABEL = b"meshguard audit seal 1"
 
 
@@ -228,7 +231,7 @@ class Verifier:
         anchors: Iterable[Mapping[str, Any]] = (),
         chains: int | None = None,
     ) -> None:
-        self.entries = 0
+        self.entries: int = 0
         self._begun = chains
         self.broken: Broken | None = None
         self._keys = None if keys is None else list(keys)
@@ -364,12 +367,23 @@ def read_json_lines(path: Path) -> Iterable[dict[str, Any]]:
         UnreadableError: A line is no JSON object, or names a key twice.
         OSError: The file can't be read.
     """
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            yield _object(line, f"{path}, line {number}")
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), 1):
+            if len(line) > MAX_LINE:
+                raise UnreadableError(f"{path}, line {number}: more than {MAX_LINE:,} bytes")
+            yield read_object(line, f"{path}, line {number}")
 
 
-def _object(text: bytes, where: str) -> dict[str, Any]:
+def read_object(text: bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object of a text, its numbers exact.
+
+    Args:
+        text: UTF-8.
+        where: Names the text in errors.
+
+    Raises:
+        UnreadableError: The text is not a JSON object, or names a key twice.
+    """
     try:
         value = json.loads(text.decode(), object_pairs_hook=_unique, parse_float=exact_number)
     except (ValueError, RecursionError) as error:
@@ -397,10 +411,21 @@ def read_heads(path: Path) -> list[dict[str, Any]]:
         UnreadableError: The file holds something else.
         OSError: The file can't be read.
     """
-    heads = _object(path.read_bytes(), str(path)).get("heads")
+    _require_regular(path)
+    with path.open("rb") as file:
+        text = file.read(MAX_HEADS + 1)
+    if len(text) > MAX_HEADS:
+        raise UnreadableError(f"{path}: more than {MAX_HEADS:,} bytes")
+    heads = read_object(text, str(path)).get("heads")
     if not isinstance(heads, list) or not all(is_head(head) for head in heads):
         raise UnreadableError(f"{path}: no heads of an audit log")
     return heads
+
+
+def _require_regular(path: Path) -> None:
+    """Raise an error for a FIFO, which would be waited for, and a device, which may have no end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableError(f"{path}: not a regular file")
 
 
 def is_head(head: Any) -> bool:
@@ -436,7 +461,10 @@ def read_anchors(path: Path) -> list[dict[str, Any]]:
         UnreadableError: The file holds something else.
         OSError: The file can't be read.
     """
-    anchors = list(read_json_lines(path)) if path.exists() else []
+    if not path.exists():
+        return []
+    _require_regular(path)
+    anchors = list(read_json_lines(path))
     if not all(is_head(anchor) for anchor in anchors):
         raise UnreadableError(f"{path}: no anchors of an audit log")
     return anchors

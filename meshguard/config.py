@@ -6,19 +6,39 @@ import ipaddress
 import math
 import os
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Self, get_args
+from typing import Literal, Self, get_args
 
 import httpx
 
 from meshguard.exceptions import ConfigurationError
 from meshguard.types import OnUnavailable
 
+AgentToken = str | Callable[[], str]
+AsyncAgentToken = str | Callable[[], str | Awaitable[str]]
+
 DEFAULT_MAX_RESPONSE_BYTES = 33_554_432
 
-_TOKEN = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-_TRACE_ID = re.compile(r"[!-~]{1,128}")
+_TOKEN = r"[!-~](?:[ -~]*[!-~])?"  # noqa: S105
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_RESERVED_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+        "x-admin-token",
+        "x-request-id",
+    }
+)
+_TRACE_ID = r"[!-~]{1,128}"
 
 
 class Secret(str):
@@ -30,12 +50,23 @@ class Secret(str):
         return "Secret('***')"
 
 
-@dataclass(frozen=True, slots=True)
+class TokenProvider:
+    """A callable that returns the token, whose own repr is not shown: it may contain a secret."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call = call
+
+    def __call__(self) -> object:
+        """Return the token, or an awaitable for it."""
+        return self.call()
+
+
+@dataclass(frozen=True, repr=False)
 class Config:
     """Settings that have been checked; see `MeshGuardClient` for what they mean."""
 
     gateway_url: str
-    agent_token: Secret | None
+    agent_token: Secret | TokenProvider | None
     admin_token: Secret | None
     timeout: float
     trace_id: str
@@ -43,6 +74,7 @@ class Config:
     on_unavailable: OnUnavailable
     require_tls: bool = False
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    default_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     is_loopback: bool = field(default=False, init=False)
     exposes_tokens: bool = field(default=False, init=False)
 
@@ -51,7 +83,7 @@ class Config:
         cls,
         *,
         gateway_url: str | None,
-        agent_token: str | None,
+        agent_token: AsyncAgentToken | None,
         admin_token: str | None,
         timeout: float,
         trace_id: str | None,
@@ -59,6 +91,7 @@ class Config:
         on_unavailable: OnUnavailable,
         require_tls: bool,
         max_response_bytes: int,
+        default_headers: Mapping[str, str] | None,
     ) -> Self:
         """Fill in from the environment what is not given.
 
@@ -67,7 +100,7 @@ class Config:
         """
         return cls(
             gateway_url=gateway_url or os.environ.get("MESHGUARD_GATEWAY_URL") or _no_url(),
-            agent_token=secret(agent_token or os.environ.get("MESHGUARD_AGENT_TOKEN")),
+            agent_token=token_or_provider(agent_token or os.environ.get("MESHGUARD_AGENT_TOKEN")),
             admin_token=secret(admin_token or os.environ.get("MESHGUARD_ADMIN_TOKEN")),
             timeout=timeout,
             trace_id=trace_id or _new_trace_id(),
@@ -75,6 +108,7 @@ class Config:
             on_unavailable=on_unavailable,
             require_tls=require_tls,
             max_response_bytes=max_response_bytes,
+            default_headers=default_headers or {},
         )
 
     def __post_init__(self) -> None:
@@ -82,18 +116,27 @@ class Config:
         object.__setattr__(self, "is_loopback", is_loopback(self.gateway_url))
         object.__setattr__(self, "exposes_tokens", self.is_plain and not self.is_loopback)
         if self.require_tls and self.exposes_tokens:
-            raise ConfigurationError("gateway_url must start with https://, since require_tls is set.")
-        _check_token("agent_token", self.agent_token)
-        _check_token("admin_token", self.admin_token)
+            raise ConfigurationError(
+                "Invalid gateway_url: it must start with https://, because require_tls is set."
+            )
+        object.__setattr__(self, "default_headers", _checked_headers(self.default_headers))
+        if isinstance(self.agent_token, str):
+            check_token("agent_token", self.agent_token)
+        if self.admin_token is not None:
+            check_token("admin_token", self.admin_token)
         _check_timeout(self.timeout)
-        if not (isinstance(self.trace_id, str) and _TRACE_ID.fullmatch(self.trace_id)):
-            raise ConfigurationError("trace_id must be 1 to 128 visible ASCII characters.")
+        if not (isinstance(self.trace_id, str) and re.fullmatch(_TRACE_ID, self.trace_id)):
+            raise ConfigurationError("Invalid trace_id: it must be 1 to 128 visible ASCII characters.")
         if not _is_whole(self.max_retries, 0):
-            raise ConfigurationError("max_retries must be a whole number, 0 or more.")
+            raise ConfigurationError("Invalid max_retries: it must be a whole number, 0 or more.")
         if not _is_whole(self.max_response_bytes, 1):
-            raise ConfigurationError("max_response_bytes must be a whole number, 1 or more.")
+            raise ConfigurationError("Invalid max_response_bytes: it must be a whole number, 1 or more.")
         if self.on_unavailable not in get_args(OnUnavailable):
-            raise ConfigurationError('on_unavailable must be "raise", "deny" or "allow".')
+            raise ConfigurationError('Invalid on_unavailable: it must be "raise", "deny" or "allow".')
+
+    def token(self, credential: Literal["agent", "admin"]) -> Secret | TokenProvider | None:
+        """Return the token of an identity, or what provides it."""
+        return self.agent_token if credential == "agent" else self.admin_token
 
     @property
     def is_plain(self) -> bool:
@@ -111,8 +154,32 @@ def _no_url() -> str:
 def secret(token: str | None) -> Secret | None:
     """Wrap a token before anything else sees it; an empty one counts as not given."""
     if token is not None and not isinstance(token, str):
-        raise ConfigurationError("A token must be a string.")
+        raise ConfigurationError("Invalid token: it must be a string.")
     return Secret(token) if token else None
+
+
+def token_or_provider(token: AsyncAgentToken | TokenProvider | None) -> Secret | TokenProvider | None:
+    """Wrap a token, or a callable that returns it."""
+    if isinstance(token, TokenProvider):
+        return token
+    return TokenProvider(token) if callable(token) else secret(token)
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, Secret]:
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError("Invalid default_headers: it must be a mapping of header names to text.")
+    checked: dict[str, Secret] = {}
+    for name, value in headers.items():
+        if not (isinstance(name, str) and re.fullmatch(_HEADER_NAME, name)):
+            raise ConfigurationError(f"Invalid name {name!r} in default_headers. Use a name such as X-Team.")
+        if name.lower() in _RESERVED_HEADERS or name.lower().startswith("x-meshguard-"):
+            raise ConfigurationError(f"Invalid default_headers: the client sets {name} itself. Remove it.")
+        if not (isinstance(value, str) and re.fullmatch(_TOKEN, value)):
+            raise ConfigurationError(
+                f"Invalid value of {name} in default_headers. Use printable ASCII without spaces around it."
+            )
+        checked[name] = Secret(value)
+    return checked
 
 
 def _new_trace_id() -> str:
@@ -123,7 +190,7 @@ def _new_trace_id() -> str:
 
 def _checked_url(gateway_url: str) -> str:
     if not isinstance(gateway_url, str):
-        raise ConfigurationError("gateway_url must be a string, such as http://127.0.0.1:3100.")
+        raise ConfigurationError("Invalid gateway_url: it must be a string, such as http://127.0.0.1:3100.")
     return _url_without_slash(gateway_url)
 
 
@@ -133,14 +200,18 @@ def _url_without_slash(gateway_url: str) -> str:
         url = httpx.URL(gateway_url)
     except (httpx.InvalidURL, ValueError):
         raise ConfigurationError(
-            "gateway_url is not a URL; give one such as http://127.0.0.1:3100."
+            "Invalid gateway_url: it is not a URL. Use one such as http://127.0.0.1:3100."
         ) from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError("gateway_url must start with http:// or https:// and name a host.")
+        raise ConfigurationError(
+            "Invalid gateway_url: it must start with http:// or https:// and name a host."
+        )
     if url.userinfo:
-        raise ConfigurationError("gateway_url must not hold a password; give agent_token or admin_token.")
+        raise ConfigurationError(
+            "Invalid gateway_url: it contains a password. Pass agent_token or admin_token instead."
+        )
     if url.query or url.fragment or "?" in gateway_url or "#" in gateway_url:
-        raise ConfigurationError("gateway_url must not have a query or a fragment.")
+        raise ConfigurationError("Invalid gateway_url: it must not have a query or a fragment.")
     return gateway_url.rstrip("/")
 
 
@@ -164,15 +235,20 @@ def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _check_token(name: str, token: Secret | None) -> None:
-    if token is not None and not _TOKEN.fullmatch(token):
+def check_token(name: str, token: str) -> None:
+    """Check that a header can carry a token.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not re.fullmatch(_TOKEN, token):
         raise ConfigurationError(
-            f"{name} must be printable ASCII without spaces round it; "
-            "look for a line break or a quotation mark copied along with it."
+            f"Invalid {name}: it must be printable ASCII without spaces around it. "
+            "Look for a line break or quotation mark that was copied with it."
         )
 
 
 def _check_timeout(timeout: float) -> None:
     number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if not (number and math.isfinite(timeout) and timeout > 0):
-        raise ConfigurationError("timeout must be a positive number of seconds, such as 30.0.")
+        raise ConfigurationError("Invalid timeout: it must be a positive number of seconds, such as 30.0.")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, Self, cast
 
 MAX_DEPTH = 50  # levels of lists and objects; our gateway reads 64, and the request has some of its own
 MAX_SIZE = 10_000_000  # characters; gateways take less
@@ -69,8 +69,13 @@ class WrittenNumber(float):
 
     __slots__ = ("text",)
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    text: str
+
+    def __new__(cls, text: str) -> Self:
+        """Make a number of its text."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
 
 
 def encode(value: object) -> str:
@@ -301,7 +306,7 @@ def _fraction(number: Fraction) -> Encoded | int:
 def _enum(member: enum.Enum) -> Any:
     """The value; a member that is itself a text or a number must be the same one."""
     value = member.value
-    for base, plain in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
+    for base, plain in _PLAIN:
         if isinstance(member, base) and not (type(value) is base and plain(member) == value):
             raise InexactError(_unknown(member))
     return value
@@ -310,9 +315,10 @@ def _enum(member: enum.Enum) -> Any:
 def _numpy_number(value: object) -> bool | int | float | None:
     """A scalar of NumPy, if that is imported at all; `item` returns a longdouble as it is."""
     generic = getattr(sys.modules.get("numpy"), "generic", None)
-    if generic is None or not isinstance(value, generic) or value.dtype.kind not in _NUMPY_NUMBERS:
+    scalar: Any = value
+    if generic is None or not isinstance(scalar, generic) or scalar.dtype.kind not in _NUMPY_NUMBERS:
         return None
-    number = value.item()
+    number = scalar.item()
     return number if type(number) in {bool, int, float} else None
 
 
@@ -321,12 +327,13 @@ def _fields(value: object) -> Any:
     kind = type(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type | Unreadable):
         return _Pairs([(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)])
-    names = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "model_fields", None)
-    if not isinstance(names, dict):
+    fields: Any = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "model_fields", None)
+    if not isinstance(fields, dict):
         return None
+    names = cast("dict[str, Any]", fields)
     if getattr(kind, "__pydantic_root_model__", False):
         return value.__dict__["root"]
-    extra = getattr(value, "__pydantic_extra__", None) or {}
+    extra: dict[str, Any] = getattr(value, "__pydantic_extra__", None) or {}
     return _Pairs([*((name, value.__dict__[name]) for name in names), *extra.items()])
 
 
@@ -334,6 +341,15 @@ def _unreadable(part: Unreadable) -> Any:
     raise InexactError(part.cause)
 
 
+# Typed as Any, since the methods of a bare class have unknown types.
+_DICT: Any = dict
+_LIST: Any = list
+_TUPLE: Any = tuple
+_PLAIN: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
 _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (Unreadable, _unreadable),
     (enum.Enum, _enum),
@@ -343,9 +359,9 @@ _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (float, lambda number: Encoded(_write_float(number))),
     (Decimal, _decimal),
     (Fraction, _fraction),
-    (dict, lambda value: _Pairs(dict.items(value))),
-    (list, lambda value: _Items(list.__iter__(value))),
-    (tuple, lambda value: _Items(tuple.__iter__(value))),
+    (dict, lambda value: _Pairs(_DICT.items(value))),
+    (list, lambda value: _Items(_LIST.__iter__(value))),
+    (tuple, lambda value: _Items(_TUPLE.__iter__(value))),
     (Mapping, lambda value: _Pairs(value.items())),
     ((dt.date, dt.time), lambda value: value.isoformat()),
     ((uuid.UUID, pathlib.PurePath), str),

@@ -1,18 +1,18 @@
 """What can go wrong, as one tree; no other exception leaves a method of the clients.
 
 ```
-MeshGuardError                  also raised itself, for a refusal that none of those below fits
+MeshGuardError                  base class; also raised for rejections that match no class below
 ├── ConfigurationError          a setting is wrong, or the client is closed
 ├── AuthenticationError         the token is missing, wrong or expired (401)
 ├── PolicyDeniedError           policy denies the action (403 with a denial; not every 403 is one)
 ├── NotFoundError               there is nothing under this id or name (404)
 ├── ConflictError               the state of the object does not permit the change (409)
-├── InvalidRequestError         the request is not sound (400), or too large (413)
+├── InvalidRequestError         the request is invalid (400), or too large (413)
 ├── RateLimitError              too many requests (429)
 ├── GatewayError                the gateway failed (5xx)
-├── GatewayUnavailableError     the gateway can't be reached, or did not answer in time
-├── InvalidResponseError        what came back is not the answer of a gateway
-└── UpstreamError               the service behind the proxy answered with an error status
+├── GatewayUnavailableError     the gateway can't be reached, or did not respond in time
+├── InvalidResponseError        the response is not a gateway's
+└── UpstreamError               the service behind the proxy returned an error status
 ```
 
 Every error can be pickled and copied with all its fields.
@@ -50,9 +50,9 @@ class MeshGuardError(Exception):
     """The root of all errors of this package.
 
     Attributes:
-        status_code: The HTTP status of the answer; None when there was no answer.
-        trace_id: Ties the error to the gateway's log and audit entries; None when there was no answer.
-        code: The gateway's word for the error, such as `rate_limited`; None when it gave none.
+        status_code: The HTTP status of the response; None without one.
+        trace_id: Ties the error to the gateway's log and audit entries; None without a response.
+        code: The gateway's code for the error, such as `rate_limited`, or None.
         request_id: The ID of the request that failed; None when none was sent.
         response: The response, with its body and without credentials; None when there was none.
 
@@ -98,13 +98,13 @@ class PolicyDeniedError(MeshGuardError):
     """Policy denies the action.
 
     Attributes:
-        action: What was to be done.
-        resource: What it was to be done to, or None.
+        action: The denied action.
+        resource: The resource of the action, or None.
         policy: The policy that decided, or None when none matched.
         rule: The rule that decided, or None when none matched.
         reason: Why, in one sentence.
         decision: The whole decision, or None when the error was made without one.
-        explanation: How the decision was made, if the gateway was asked and tells.
+        explanation: How the decision was made, if that was requested.
 
     Example:
         ```python
@@ -134,7 +134,7 @@ class PolicyDeniedError(MeshGuardError):
         self.resource = resource
         self.policy = policy
         self.rule = rule
-        self.reason = reason or "Access denied by policy"
+        self.reason: str = reason or "Access denied by policy"
         self.decision = decision
         self.explanation: Explanation | None = None if decision is None else decision.explanation
         by_policy = f" by policy '{policy}'" if policy else ""
@@ -156,12 +156,12 @@ class ConflictError(MeshGuardError):
 
 
 class InvalidRequestError(MeshGuardError):
-    """The request is refused: by the gateway, or before it was sent (`status_code` is None then).
+    """The request is rejected: by the gateway, or before it was sent (`status_code` is None then).
 
     A body larger than the gateway takes (413) is an invalid request too.
 
     Attributes:
-        details: Every fault found: a list of `{"path": "/trustTier", "message": "..."}`.
+        details: Every error found: a list of `{"path": "/trustTier", "message": "..."}`.
     """
 
     def __init__(
@@ -174,14 +174,14 @@ class InvalidRequestError(MeshGuardError):
         code: str | None = None,
     ) -> None:
         super().__init__(message, status_code=status_code, trace_id=trace_id, code=code)
-        self.details = list(details)
+        self.details: list[ErrorDetail] = list(details)
 
 
 class RateLimitError(MeshGuardError):
     """Too many requests.
 
     Attributes:
-        retry_after: Seconds to wait before the next try, or None when the gateway does not say.
+        retry_after: Seconds to wait before the next attempt, or None when the gateway does not say.
     """
 
     def __init__(
@@ -202,15 +202,15 @@ class GatewayError(MeshGuardError):
 
 
 class GatewayUnavailableError(MeshGuardError):
-    """The gateway can't be reached, dropped the connection, or did not answer in time."""
+    """The gateway can't be reached, dropped the connection, or did not respond in time."""
 
 
 class InvalidResponseError(MeshGuardError):
-    """What came back is not the answer of a gateway; something in between may have answered."""
+    """The response is not a gateway's; something in between may have sent it."""
 
 
 class UpstreamError(MeshGuardError):
-    """The service behind the proxy answered with an error status; the gateway had allowed the request.
+    """The service behind the proxy returned an error status; the gateway had allowed the request.
 
     Attributes:
         response: The upstream's response, read to its end.
@@ -228,4 +228,5 @@ class UpstreamError(MeshGuardError):
         code: str | None = None,
     ) -> None:
         super().__init__(message, status_code=status_code, trace_id=trace_id, code=code)
-        self.response = response
+        # The base class allows None, this one never does.
+        self.response = response  # pyright: ignore[reportIncompatibleVariableOverride]

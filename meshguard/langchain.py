@@ -1,4 +1,4 @@
-"""LangChain and LangGraph under policy; see `meshguard.integrations.langchain`."""
+"""The published import path of the LangChain adapter; see `meshguard.integrations.langchain`."""
 
 from meshguard.integrations.langchain import (
     GovernedAgent,

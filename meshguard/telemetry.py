@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx
 
@@ -170,7 +170,10 @@ class _Traced(Observation):
         self._span.set_status(self._api.trace.StatusCode.ERROR)
 
     def resulted(self, result: T) -> T:
-        for decision in result if isinstance(result, list) else (result,):
+        if self._call.credential != "agent":
+            return result
+        found: Any = result
+        for decision in cast("list[object]", found) if isinstance(found, list) else (found,):
             if isinstance(decision, PolicyDecision):
                 self._decided(decision.decision, degraded=decision.degraded)
         return result

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from datetime import datetime
+from os import PathLike
+from typing import Literal, NotRequired, Protocol, Required, TypeAlias, TypedDict
 
 from httpx import Auth, Timeout
 
@@ -12,6 +14,7 @@ AgentStatus = Literal["active", "revoked"]
 Verdict = Literal["allow", "deny"]
 EntryKind = Literal["decision", "admin", "cut"]
 Period = Literal["24h", "7d", "30d"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class ExplainedTest(TypedDict):
@@ -58,6 +61,7 @@ class Explanation(TypedDict):
     summary: str
     policies: list[ExplainedPolicy]
     decidedBy: NotRequired[DecidingRule]
+    hint: NotRequired[str]
     change: NotRequired[str]
     truncated: NotRequired[bool]
 
@@ -123,19 +127,19 @@ class Agent:
         org_id: The organisation, where a gateway serves several.
         metadata: Facts about the agent that conditions may look at.
         status: `active` or `revoked`; None when the gateway does not say.
-        created_at: When it was created, RFC 3339; None when the gateway does not say.
-        updated_at: When it was last changed, RFC 3339; None when the gateway does not say.
+        created_at: When it was created, in UTC; None when the gateway does not say.
+        updated_at: When it was last changed, in UTC; None when the gateway does not say.
     """
 
     id: str
     name: str
     trust_tier: str
-    tags: list[str] = field(default_factory=list, hash=False)
+    tags: list[str] = field(default_factory=list[str], hash=False)
     org_id: str | None = None
-    metadata: dict[str, object] = field(default_factory=dict, hash=False)
+    metadata: dict[str, object] = field(default_factory=dict[str, object], hash=False)
     status: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 class CheckRequest(TypedDict, total=False):
@@ -165,6 +169,8 @@ class AgentFields(TypedDict):
     status: str
     createdAt: str
     updatedAt: str
+    description: NotRequired[str | None]
+    capabilities: NotRequired[list[str] | None]
     orgId: NotRequired[str | None]
 
 
@@ -181,6 +187,8 @@ class CreatedAgent(TypedDict):
     updatedAt: str
     token: str
     expiresAt: str
+    description: NotRequired[str | None]
+    capabilities: NotRequired[list[str] | None]
     orgId: NotRequired[str | None]
 
 
@@ -192,14 +200,48 @@ class IssuedToken(TypedDict):
     expiresAt: str
 
 
+Scalar = str | float | bool
+Texts = str | Sequence[str]
+# All tests of one subject must hold; docs/policies.md has a table.
+Tests = TypedDict(
+    "Tests",
+    {
+        "equals": Scalar,
+        "in": Sequence[Scalar],
+        "startsWith": Texts,
+        "endsWith": Texts,
+        "contains": Scalar | Sequence[Scalar],
+        "matches": Texts,
+        "within": Texts,
+        "host": Texts,
+        "scheme": Texts,
+        "gt": str | float,
+        "gte": str | float,
+        "lt": str | float,
+        "lte": str | float,
+        "exists": bool,
+        "not": "Tests",
+        "after": str,
+        "before": str,
+        "weekdays": Sequence[Weekday],
+    },
+    total=False,
+)
+
+# By subject, such as `context.amount`; `any` and `all` have lists of conditions.
+Condition: TypeAlias = "Scalar | Tests | Sequence[Scalar | Conditions]"
+Conditions: TypeAlias = dict[str, Condition]
+
+
 class Rule(TypedDict):
     """One rule of a policy; the language is described in docs/policies.md."""
 
     effect: str
     actions: list[str]
+    id: NotRequired[str | None]
     name: NotRequired[str | None]
     description: NotRequired[str | None]
-    conditions: NotRequired[dict[str, object] | None]
+    conditions: NotRequired[Conditions | None]
     reason: NotRequired[str | None]
 
 
@@ -223,6 +265,7 @@ class Policy(TypedDict):
 
     name: str
     rules: list[Rule]
+    id: NotRequired[str | None]
     version: NotRequired[str | None]
     description: NotRequired[str | None]
     appliesTo: NotRequired[AppliesTo | None]
@@ -230,16 +273,52 @@ class Policy(TypedDict):
     delegation: NotRequired[Delegation | None]
 
 
+PolicySource: TypeAlias = Mapping[str, object] | Policy | str | PathLike[str]
+
+
 class PolicyValidation(TypedDict):
-    """What is wrong with a policy: `errors` keep it from being applied, `warnings` don't."""
+    """The errors of a policy, which prevent it from being applied, and warnings, which don't."""
 
     valid: bool
     errors: list[ErrorDetail]
     warnings: list[ErrorDetail]
 
 
+class HypotheticalAgent(TypedDict):
+    """An agent that need not exist, for `test_policies`."""
+
+    trustTier: TrustTier
+    id: NotRequired[str]
+    name: NotRequired[str]
+    tags: NotRequired[Sequence[str]]
+    metadata: NotRequired[Mapping[str, object]]
+
+
+class AuditFilters(TypedDict, total=False):
+    """Select entries of the audit log; an entry must match every filter.
+
+    Attributes:
+        agent: The ID or the name of the agent.
+        action: A pattern of the action; `*` matches any run of characters.
+        trace_id: The trace ID.
+        policy: The policy that decided.
+        kind: `"decision"` (agents' actions), `"admin"` (administrators' changes), `"cut"` (proxied exchanges
+            that ended with their credential), or `"all"`.
+        since: The earliest time, inclusive; with a time zone.
+        until: The latest time, exclusive; with a time zone.
+    """
+
+    agent: str | None
+    action: str | None
+    trace_id: str | None
+    policy: str | None
+    kind: EntryKind | Literal["all"]
+    since: datetime | None
+    until: datetime | None
+
+
 class AuditEntry(TypedDict):
-    """One line of the audit log: a decision, or a change by an administrator."""
+    """An entry of the audit log as it is on the wire, except that absent fields are None."""
 
     id: str
     timestamp: str
@@ -253,18 +332,133 @@ class AuditEntry(TypedDict):
     sequence: int
     prevHash: str
     hash: str
-    agentId: NotRequired[str | None]
-    agentName: NotRequired[str | None]
-    trustTier: NotRequired[str | None]
-    resource: NotRequired[str | None]
-    wouldDeny: NotRequired[bool | None]
-    policy: NotRequired[str | None]
-    rule: NotRequired[str | None]
-    method: NotRequired[str | None]
-    path: NotRequired[str | None]
-    status: NotRequired[int | None]
-    context: NotRequired[dict[str, object] | None]
-    changes: NotRequired[dict[str, object] | None]
+    agentId: str | None
+    agentName: str | None
+    trustTier: str | None
+    resource: str | None
+    wouldDeny: bool | None
+    policy: str | None
+    rule: str | None
+    hint: str | None
+    method: str | None
+    path: str | None
+    status: int | None
+    context: dict[str, object] | None
+    changes: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An entry of an `AuditPage`: the fields of `AuditEntry`, with `timestamp` as a `datetime` in UTC."""
+
+    timestamp: datetime
+    action: str
+    decision: str
+    id: str | None = None
+    trace_id: str | None = None
+    kind: str | None = None
+    reason: str | None = None
+    latency_ms: float | None = None
+    stream: str | None = None
+    sequence: int | None = None
+    prev_hash: str | None = None
+    hash: str | None = None
+    agent_id: str | None = None
+    agent_name: str | None = None
+    trust_tier: str | None = None
+    resource: str | None = None
+    would_deny: bool | None = None
+    policy: str | None = None
+    rule: str | None = None
+    hint: str | None = None
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+    context: dict[str, object] | None = field(default=None, hash=False)
+    changes: dict[str, object] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of the audit log.
+
+    Attributes:
+        entries: The entries, newest first.
+        cursor: Continues below the last entry, at any later time; None on the last page.
+    """
+
+    entries: list[AuditRecord]
+    cursor: str | None
+
+
+class AuditTombstone(TypedDict):
+    """Represents the entries that retention removed from the beginning of a chain."""
+
+    count: int
+    hash: str
+    prunedAt: str
+    signature: str
+
+
+class AuditHead(TypedDict):
+    """The end of a chain as it is on the wire; kept elsewhere, it is an anchor."""
+
+    stream: str
+    count: int
+    hash: str
+    number: NotRequired[int]
+    signature: NotRequired[str]
+    pruned: NotRequired[AuditTombstone]
+
+
+class BrokenEntry(TypedDict):
+    """The first place where the audit log is not intact; `id` is absent where there is no entry."""
+
+    stream: str
+    sequence: int
+    problem: str
+    id: NotRequired[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerification:
+    """Whether the audit log is complete and unaltered; true in a condition exactly when it is.
+
+    Attributes:
+        valid: Whether every chain is intact.
+        entries: How many entries the gateway verified.
+        heads: The end of every chain; keep them elsewhere as anchors for later verifications.
+        first_broken: The first place where a chain is not intact; None when all are.
+    """
+
+    valid: bool
+    entries: int
+    heads: list[AuditHead] = field(hash=False)
+    first_broken: BrokenEntry | None = field(default=None, hash=False)
+
+    def __bool__(self) -> bool:
+        return self.valid
+
+
+@dataclass(frozen=True, slots=True)
+class AuditExport:
+    """What `export_audit_log` wrote.
+
+    Attributes:
+        entries: How many entries.
+        verification: Whether they are the complete and unaltered log; None for a selection of entries, and
+            for an open file.
+    """
+
+    entries: int
+    verification: AuditVerification | None = None
+
+
+class BinaryWriter(Protocol):
+    """A file that is open for writing bytes."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write bytes."""
 
 
 class ActionCount(TypedDict):
@@ -298,8 +492,8 @@ class Health(TypedDict):
     """The state of a gateway; `status` is `healthy` or `unhealthy`."""
 
     status: str
-    version: NotRequired[str | None]
-    mode: NotRequired[str | None]
+    version: str
+    mode: str
     timestamp: NotRequired[str | None]
     uptime: NotRequired[float | None]
     checks: NotRequired[dict[str, object] | None]
@@ -312,7 +506,7 @@ class ProxyOptions(TypedDict, total=False):
     False, since a redirect could lead to another host.
     """
 
-    params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str | None
+    params: Mapping[str, object] | Sequence[tuple[str, object]] | str | None
     headers: (
         Mapping[str, str]
         | Mapping[bytes, bytes]
@@ -322,10 +516,10 @@ class ProxyOptions(TypedDict, total=False):
     )
     cookies: Mapping[str, str] | None
     content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None
-    data: Mapping[str, Any] | None
-    files: Any
-    json: Any
+    data: Mapping[str, object] | None
+    files: object
+    json: object
     timeout: float | Timeout | None
-    extensions: Mapping[str, Any] | None
+    extensions: Mapping[str, object] | None
     auth: Auth | None
     follow_redirects: bool

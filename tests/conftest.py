@@ -28,3 +28,7 @@ def log_levels_unchanged() -> Iterator[None]:
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
     assert after == before
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="write tests/cli/snapshots")

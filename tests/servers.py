@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import secrets
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -107,6 +109,83 @@ def postgresql(**settings: str) -> Iterator[PostgreSQL]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+class StallingProxy:
+    """Passes bytes to a server and back until it stalls: then it keeps its connections and passes nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepts = True
+        self._stalled: set[asyncio.StreamWriter] = set()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server = self._run(asyncio.start_server(self._serve, "127.0.0.1"))
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    def stall(self, *, new: bool = False) -> None:
+        """Pass nothing more on the connections there are, for good, and on new ones until `resume`."""
+        self._run(self._stall(new))
+
+    def resume(self) -> None:
+        """Serve new connections again."""
+        self._accepts = True
+
+    def close(self) -> None:
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+
+    async def _stall(self, new: bool) -> None:
+        self._accepts = not new
+        self._stalled |= self._open
+
+    async def _close(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        if not self._accepts:
+            self._stalled.add(writer)
+            return
+        upstream, downstream = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self._open.add(downstream)
+        for source, target in ((reader, downstream), (upstream, writer)):
+            task = self._loop.create_task(self._pass(source, target, writer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pass(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        while client not in self._stalled and (data := await source.read(65_536)):
+            if client in self._stalled:
+                return
+            target.write(data)
+        if client not in self._stalled:
+            target.close()
+
+
+@contextmanager
+def stalling_proxy(port: int) -> Iterator[StallingProxy]:
+    """Run a proxy to a server on a port of this machine."""
+    proxy = StallingProxy(port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
 
 
 class Redis:

@@ -1,4 +1,4 @@
-"""Claude Code under policy, with a model that follows a script: a lookup, a deletion and a shell command."""
+"""Claude Code under policy, with a scripted model: a lookup, a deletion and a shell command."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ SCRIPT = [
 deleted: list[str] = []
 
 
-@tool("lookup", "Look a customer up.", {"query": str})
+@tool("lookup", "Look up a customer.", {"query": str})
 async def lookup(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Look a customer up."""
+    """Look up a customer."""
     return {"content": [{"type": "text", "text": f"{arguments['query']} is with us since 1843."}]}
 
 
@@ -55,24 +55,24 @@ async def delete_records(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def tell(message: object) -> None:
-    """Print the calls of the model, and what it is told of them."""
+    """Print the model's calls and their results."""
     if isinstance(message, AssistantMessage | UserMessage) and not isinstance(message.content, str):
         for block in message.content:
             if isinstance(block, ToolUseBlock):
                 print(f"  calls {block.name}({block.input})")
             if isinstance(block, ToolResultBlock):
-                print(f"  told: {block.content}")
+                print(f"  result: {block.content}")
 
 
 async def work(guard: Guard, options: ClaudeAgentOptions) -> None:
-    """Let the agent work."""
+    """Run the agent."""
     async for message in query(prompt="Clean up after Ada.", options=governed_options(guard, options)):
         tell(message)
     await guard.aclose()
 
 
 def main() -> None:
-    """Some of what the agent tries is denied."""
+    """The agent makes allowed and denied calls."""
     with (
         running_gateway(POLICY) as gateway,
         gateway.agent("claude") as client,

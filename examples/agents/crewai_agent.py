@@ -1,4 +1,4 @@
-"""A CrewAI crew under policy: two agents, each with its own identity, and a model that follows a script."""
+"""A CrewAI crew under policy: two agents with their own identities, and a scripted model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crewai import Agent, BaseLLM, Crew, Task
 from crewai.tools import tool
 
 from meshguard.guard import Guard
-from meshguard.integrations.crewai import governed
+from meshguard.integrations.crewai import govern_crew
 from meshguard.testing import running_gateway
 
 POLICY = """
@@ -35,7 +35,7 @@ deleted: list[str] = []
 
 @tool("lookup")
 def lookup(query: str) -> str:
-    """Look a customer up."""
+    """Look up a customer."""
     return f"{query} has been with us since 1843."
 
 
@@ -47,23 +47,23 @@ def delete_records(table: str) -> str:
 
 
 class Scripted(BaseLLM):
-    """A model that makes these calls, one a turn."""
+    """A model that makes these calls, one per turn."""
 
     calls: list[tuple[str, dict[str, str]]]
 
     def supports_function_calling(self) -> bool:
-        """It can."""
+        """Return True: it makes tool calls."""
         return True
 
     def get_input_tokens_count(self, *_: Any, **__: Any) -> int:
-        """It does not count."""
+        """Return 0: it does not count tokens."""
         return 0
 
     def call(self, messages: Any, *_: Any, **__: Any) -> Any:
-        """The next call, or the end."""
+        """Return the next call, or end the conversation."""
         results = [message for message in messages if message["role"] == "tool"]
         if results:
-            print(f"  told: {results[-1]['content']}")
+            print(f"  result: {results[-1]['content']}")
         if len(results) == len(self.calls):
             return "That is all I could do."
         name, arguments = self.calls[len(results)]
@@ -72,13 +72,13 @@ class Scripted(BaseLLM):
 
 
 def agent(role: str, *calls: tuple[str, dict[str, str]]) -> Agent:
-    """An agent whose model makes these calls."""
+    """Return an agent whose model makes these calls."""
     model = Scripted(model="scripted", calls=list(calls))
     return Agent(role=role, goal="Help.", backstory="You help.", llm=model, tools=[lookup, delete_records])
 
 
 def main() -> None:
-    """A clerk and an archivist try to delete; only the archivist may, and not everything."""
+    """A clerk and an archivist try to delete. Only the archivist may, and only drafts."""
     clerk = agent("clerk", ("lookup", {"query": "Ada"}), ("delete_records", {"table": "drafts"}))
     archivist = agent(
         "archivist", ("delete_records", {"table": "customers"}), ("delete_records", {"table": "drafts"})
@@ -92,7 +92,7 @@ def main() -> None:
         gateway.agent("archivist", tags=["archivist"]) as archivist_client,
     ):
         guard = Guard(clerk_client, agents={"clerk": clerk_client, "archivist": archivist_client})
-        with governed(guard):
+        with govern_crew(guard):
             Crew(agents=[clerk, archivist], tasks=tasks).kickoff()
         with gateway.admin() as admin:
             entries = list(admin.iter_audit_log())[::-1]

@@ -1,4 +1,4 @@
-"""A FastMCP server at a support desk: it shows a client what it may use, and asks before a tool runs.
+"""A FastMCP server for a support desk. It lists only permitted tools, and checks each call.
 
 The plan stands for a model: it names the tools to call. Run it; the exit code is 0 only if what was denied
 did not run.
@@ -36,31 +36,31 @@ done: list[str] = []
 
 
 def find_order(number: int) -> str:
-    """Look an order up."""
+    """Look up an order."""
     return f"order {number}: a lamp, 40 euros"
 
 
 def refund(number: int, amount: int) -> str:
-    """Pay money back."""
+    """Refund a customer."""
     done.append(f"refunded {amount}")
     return f"{amount} euros for order {number} are on their way"
 
 
 def delete_order(number: int) -> str:
-    """Delete an order for good."""
+    """Delete an order permanently."""
     done.append(f"deleted {number}")
     return f"order {number} is gone"
 
 
 async def story(agent: MeshGuardClient) -> list[str]:
-    """Follow the plan, as a model would, and tell what came of it; gives the tools that were shown."""
+    """Make the planned calls, as a model would, and print the results. Returns the listed tools."""
     guard = Guard(agent, action_map=ACTIONS)
     server: FastMCP[Any] = FastMCP("desk", middleware=[MeshGuardMiddleware(guard)])
     for tool in (find_order, refund, delete_order):
         server.tool(tool)
     async with Client(server) as client:
         shown = [listed.name for listed in await client.list_tools()]
-        print(f"The client is shown {' and '.join(shown)}.\n")
+        print(f"The client sees {' and '.join(shown)}.\n")
         for name, arguments in PLAN:
             result = await client.call_tool(name, arguments, raise_on_error=False)
             print(f"{name}({arguments})\n  → {result.content[0].text}")
@@ -70,7 +70,7 @@ async def story(agent: MeshGuardClient) -> list[str]:
 
 with running_gateway(POLICY) as gateway, gateway.agent("support") as agent, gateway.admin() as admin:
     shown = asyncio.run(story(agent))
-    print("\nThe audit log, the three questions for the list first:")
+    print("\nThe audit log, beginning with the three checks for the list:")
     entries = list(admin.iter_audit_log(trace_id=agent.trace_id, kind="decision"))
     for entry in reversed(entries):
         print(f"  {entry['decision']:5} {entry['action']:14} {entry['reason']}")

@@ -1,4 +1,4 @@
-"""An agent without a framework: a loop that calls plain functions, each decided on by a real gateway.
+"""An agent without a framework: a loop that calls plain functions, checked by a real gateway.
 
 Run it with `python examples/agents/functions_agent.py`; needs `pip install 'meshguard[testing]'`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from meshguard import PolicyDeniedError
 from meshguard.guard import Guard
-from meshguard.integrations.functions import governed
+from meshguard.integrations.functions import govern_function
 from meshguard.testing import RunningGateway, running_gateway
 
 POLICY = """
@@ -22,7 +22,7 @@ rules:
 
 
 def main() -> None:
-    """Let the agent work, and look at what it did."""
+    """Run the agent and print its audit log."""
     with running_gateway(POLICY) as gateway, gateway.agent("support-bot") as client:
         done = work(Guard(client))
         tell(gateway, client.trace_id)
@@ -30,15 +30,15 @@ def main() -> None:
 
 
 def work(guard: Guard) -> list[str]:
-    """Play a model that calls three tools, the last one beyond its limit; gives what was done."""
+    """Call three tools, as a model would, the last one over its limit. Returns the completed calls."""
     done: list[str] = []
 
-    @governed("read:order", guard)
+    @govern_function("read:order", guard)
     def find_order(number: str) -> str:
         done.append(f"found {number}")
         return f"{number}: one pair of shoes"
 
-    @governed("write:refund", guard)
+    @govern_function("write:refund", guard)
     def refund(number: str, amount: int) -> str:
         done.append(f"refunded {amount}")
         return f"{amount} € of {number} are on their way"
@@ -53,7 +53,7 @@ def work(guard: Guard) -> list[str]:
 
 
 def tell(gateway: RunningGateway, trace_id: str) -> None:
-    """Print what the audit log has of the run."""
+    """Print the audit log of the run."""
     print("\nThe audit log:")
     with gateway.admin() as admin:
         for entry in reversed(admin.get_audit_log(trace_id=trace_id)):

@@ -1,4 +1,4 @@
-"""An agent of Google's ADK transfers to a sub-agent; each may do what its own identity may.
+"""An agent of Google's ADK transfers to a sub-agent. Each has its own permissions.
 
 The model is scripted, the gateway is real. The exit code is 0 only if the denied tools did not run.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from google.adk.agents import LlmAgent
@@ -18,7 +18,7 @@ from google.adk.models.llm_response import LlmResponse
 from google.adk.runners import InMemoryRunner
 from google.genai import types
 
-from meshguard.guard import Action, Guard, ToolCall
+from meshguard.guard import Guard
 from meshguard.integrations.google_adk import MeshGuardPlugin
 from meshguard.testing import RunningGateway, running_gateway
 
@@ -37,7 +37,7 @@ orders: list[int] = []
 
 
 def count_stock(item: str) -> str:
-    """Count what is left of an item."""
+    """Count the stock of an item."""
     return f"3 {item} left"
 
 
@@ -48,7 +48,7 @@ def order(item: str, pieces: int) -> str:
 
 
 class ScriptedLlm(BaseLlm):
-    """A model that makes one call a turn, whatever it is told."""
+    """A model that makes one call per turn."""
 
     calls: list[Call]
 
@@ -57,7 +57,7 @@ class ScriptedLlm(BaseLlm):
         llm_request: LlmRequest,  # noqa: ARG002 - the framework's signature
         stream: bool = False,  # noqa: ARG002
     ) -> AsyncGenerator[LlmResponse, None]:
-        """Answer with the next call, or with the end of the conversation."""
+        """Yield the next call, or end the conversation."""
         if self.calls:
             name, arguments = self.calls.pop(0)
             part = types.Part(function_call=types.FunctionCall(name=name, args=arguments))
@@ -67,7 +67,7 @@ class ScriptedLlm(BaseLlm):
 
 
 def team() -> LlmAgent:
-    """The clerk counts, may not order, and transfers; the buyer orders 50, and may not order 5000."""
+    """The clerk counts, may not order, and transfers. The buyer orders 50, and may not order 5000."""
     clerk_calls: list[Call] = [
         ("count_stock", {"item": "screws"}),
         ("order", {"item": "screws", "pieces": 50}),
@@ -88,18 +88,12 @@ def team() -> LlmAgent:
     )
 
 
-def transfer(call: ToolCall) -> str:
-    """The action of a transfer names the agent that takes over."""
-    assert isinstance(call.arguments, Mapping)
-    return f"transfer:{call.arguments['agent_name']}"
-
-
 async def run(gateway: RunningGateway) -> str:
-    """Run the team under its guard; gives the id of the invocation, which is that of the trace."""
-    actions: dict[str, Action] = {
+    """Run the team. Returns the ID of the invocation, which is also the trace ID."""
+    actions = {
         "count_stock": "read:stock",
         "order": "write:order",
-        "transfer_to_agent": transfer,
+        "transfer_to_agent": "transfer:{agent_name}",
     }
     with gateway.agent("clerk") as clerk, gateway.agent("buyer", tags=["buyer"]) as buyer:
         guard = Guard(clerk, agents={"clerk": clerk, "buyer": buyer}, action_map=actions)
@@ -108,13 +102,13 @@ async def run(gateway: RunningGateway) -> str:
         await guard.aclose()
     for event in events:
         for response in event.get_function_responses():
-            print(f"{event.author:6} was told: {response.response}")
+            print(f"{event.author:6} received: {response.response}")
     return events[0].invocation_id
 
 
 def main() -> None:
-    """Run it, and show the audit log of the invocation."""
-    logging.getLogger("google_adk").setLevel(logging.ERROR)  # it warns of the scripted model
+    """Run the team and print the audit log of the invocation."""
+    logging.getLogger("google_adk").setLevel(logging.ERROR)  # hides warnings about the scripted model
     with running_gateway(POLICY) as gateway, gateway.admin() as admin:
         invocation_id = asyncio.run(run(gateway))
         print()

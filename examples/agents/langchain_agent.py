@@ -1,4 +1,4 @@
-"""A LangChain agent at a support desk that may look orders up, and refund small ones.
+"""A LangChain agent for a support desk. It may look up orders and make small refunds.
 
 Run it: python examples/agents/langchain_agent.py
 """
@@ -35,20 +35,20 @@ def find_order(customer: str) -> str:
 
 @tool
 def refund(item: str, amount: int) -> str:
-    """Pay money back."""
+    """Refund a customer."""
     refunded.append(item)
     return f"{amount} paid back for the {item}."
 
 
 class ScriptedModel(FakeMessagesListChatModel):
-    """Stands for a model: says what it is told to say."""
+    """A model that returns the messages of a script."""
 
     def bind_tools(self, tools: Any, **_: Any) -> Any:  # noqa: ARG002, D102
         return self
 
 
 def says(*calls: tuple[str, dict[str, Any]]) -> AIMessage:
-    """What a model says when it calls tools."""
+    """Return a model's message with tool calls."""
     return AIMessage(
         "", tool_calls=[{"name": name, "args": args, "id": uuid.uuid4().hex} for name, args in calls]
     )
@@ -80,5 +80,5 @@ with running_gateway(POLICY) as gateway, gateway.agent("support") as client, gat
     for entry in trail:
         print(f"{entry['decision']:>10}  {entry['action']}")
 
-assert refunded == ["kettle"], "the piano was not to be refunded"
+assert refunded == ["kettle"], "the piano was refunded"
 assert sorted(entry["decision"] for entry in trail) == ["allow", "allow", "deny"]

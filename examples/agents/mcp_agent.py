@@ -1,4 +1,4 @@
-"""An MCP server at a support desk, and a client of somebody else's server; both ask before a tool runs.
+"""A governed MCP server for a support desk, and a governed client of an ungoverned server.
 
 The plan stands for a model: it names the tools to call. Run it; the exit code is 0 only if what was denied
 did not run.
@@ -38,24 +38,24 @@ done: list[str] = []
 
 
 def find_order(number: int) -> str:
-    """Look an order up."""
+    """Look up an order."""
     return f"order {number}: a lamp, 40 euros"
 
 
 def refund(number: int, amount: int) -> str:
-    """Pay money back."""
+    """Refund a customer."""
     done.append(f"refunded {amount}")
     return f"{amount} euros for order {number} are on their way"
 
 
 def delete_order(number: int) -> str:
-    """Delete an order for good."""
+    """Delete an order permanently."""
     done.append(f"deleted {number}")
     return f"order {number} is gone"
 
 
 def desk(*extensions: MeshGuardExtension) -> MCPServer[Any]:
-    """The server, with its three tools."""
+    """Return the server with its three tools."""
     server: MCPServer[Any] = MCPServer("desk", extensions=extensions, log_level="WARNING")
     for tool in (find_order, refund, delete_order):
         server.add_tool(tool)
@@ -63,23 +63,23 @@ def desk(*extensions: MeshGuardExtension) -> MCPServer[Any]:
 
 
 async def follow_plan(client: Client) -> None:
-    """Make each call, as a model would, and tell what came of it."""
+    """Make each call, as a model would, and print the result."""
     for tool, arguments in PLAN:
         print(f"  {tool}({arguments})\n    → {said(await client.call_tool(tool, arguments))}")
 
 
 def said(result: CallToolResult) -> str:
-    """The text of a result."""
+    """Return the text of a result."""
     return " ".join(part.text for part in result.content if isinstance(part, TextContent))
 
 
 async def story(agent: MeshGuardClient) -> None:
-    """The same plan, governed in the server and governed in the client."""
+    """Make the same calls, governed in the server and governed in the client."""
     guard = Guard(agent, action_map=ACTIONS)
     print("A governed server:")
     async with Client(desk(MeshGuardExtension(guard))) as client:
         await follow_plan(client)
-    print("\nA governed client of a server that knows nothing of policies:")
+    print("\nA governed client of an ungoverned server:")
     async with GovernedClient(desk(), guard=guard) as governed:
         await follow_plan(governed)
     await guard.aclose()

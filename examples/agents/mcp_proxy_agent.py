@@ -1,4 +1,4 @@
-"""An MCP server that knows nothing of policies, put behind them by `meshguard mcp-proxy`.
+"""An ordinary MCP server, governed by `meshguard mcp-proxy`.
 
 The plan stands for the model of an MCP host. Run it; the exit code is 0 only if what was denied did not run.
 """
@@ -54,13 +54,13 @@ OPTIONS = ["--action-map", "list_notes=read:notes", "--action-map", "write_note=
 
 
 async def story(folder: Path, environment: dict[str, str]) -> list[str]:
-    """Start the proxy as a host does, follow the plan, and tell what came of it; gives the tools shown."""
+    """Start the proxy as a host does, and make the planned calls. Returns the listed tools."""
     (folder / "server.py").write_text(SERVER)
     command = ["-m", "meshguard.cli", "mcp-proxy", *OPTIONS, "--", sys.executable, "server.py"]
     proxy = StdioServerParameters(command=sys.executable, args=command, env=environment, cwd=folder)
     async with Client(proxy) as client:
         shown = [tool.name for tool in (await client.list_tools()).tools]
-        print(f"The host is shown {' and '.join(shown)}.\n")
+        print(f"The host sees {' and '.join(shown)}.\n")
         for name, arguments in PLAN:
             result = await client.call_tool(name, arguments)
             said = " ".join(part.text for part in result.content if isinstance(part, TextContent))
@@ -76,10 +76,10 @@ with (
 ):
     gateway_of_the_agent = {
         "MESHGUARD_GATEWAY_URL": gateway.url,
-        "MESHGUARD_AGENT_TOKEN": agent.agent_token or "",
+        "MESHGUARD_AGENT_TOKEN": str(agent.agent_token),
     }
     shown = asyncio.run(story(Path(folder), {**os.environ, **gateway_of_the_agent}))
-    print("\nThe audit log, the three questions for the list first:")
+    print("\nThe audit log, beginning with the three checks for the list:")
     entries = list(admin.iter_audit_log(kind="decision"))
     for entry in reversed(entries):
         print(f"  {entry['decision']:5} {entry['action']:20} {entry['reason']}")

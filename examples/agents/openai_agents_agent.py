@@ -1,4 +1,4 @@
-"""An agent of the OpenAI Agents SDK hands off to another; each may do what its own identity may.
+"""An agent of the OpenAI Agents SDK hands off to another. Each has its own permissions.
 
 The model is scripted, the gateway is real. The exit code is 0 only if the denied tool did not run.
 """
@@ -12,14 +12,14 @@ from agents.testing import ScriptedModel, assistant_message, function_call
 from agents.tracing import set_trace_processors
 
 from meshguard.guard import Guard
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 from meshguard.testing import RunningGateway, running_gateway
 
 POLICY = """
 name: helpdesk
 rules:
-  - {name: everybody-looks-up, effect: allow, actions: ["execute:find_customer"]}
-  - name: billing-refunds-a-little
+  - {name: lookups, effect: allow, actions: ["execute:find_customer"]}
+  - name: small-refunds
     effect: allow
     actions: ["execute:refund"]
     conditions: {tags: [billing], context.args.amount: {lte: 50}}
@@ -35,13 +35,13 @@ def find_customer(name: str) -> str:
 
 @function_tool
 def refund(customer: int, amount: int) -> str:
-    """Pay money back to a customer."""
+    """Refund a customer."""
     refunds.append(amount)
     return f"refunded {amount} to customer {customer}"
 
 
 def team() -> Agent[None]:
-    """Triage tries to refund and may not; billing refunds 20, and may not refund 2000."""
+    """Triage may not refund. Billing refunds 20, and may not refund 2000."""
     billing_model = ScriptedModel(
         [
             [function_call("refund", {"customer": 17, "amount": 20}, call_id="4")],
@@ -61,22 +61,22 @@ def team() -> Agent[None]:
 
 
 async def run(gateway: RunningGateway) -> str:
-    """Run the team under its guard; gives the trace id."""
+    """Run the team. Returns the trace ID."""
     with gateway.agent("triage") as triage, gateway.agent("billing", tags=["billing"]) as billing:
         guard = Guard(triage, agents={"triage": triage, "billing": billing})
         with trace("refund for Ada") as story:
-            result = await Runner.run(governed(team(), guard), "Refund Ada 20, or better 2000.")
+            result = await Runner.run(govern_agent(team(), guard), "Refund Ada 20, or better 2000.")
         await guard.aclose()
     for item in result.new_items:
         if item.type == "tool_call_output_item":
-            print(f"{item.agent.name:8} was told: {item.output}")
+            print(f"{item.agent.name:8} received: {item.output}")
     print(f"{'answer':8}         : {result.final_output}\n")
     return story.trace_id
 
 
 def main() -> None:
-    """Run it, and show the audit log of the run."""
-    set_trace_processors([])  # nothing is exported
+    """Run the team and print the audit log of the run."""
+    set_trace_processors([])  # exports no traces
     with running_gateway(POLICY) as gateway, gateway.admin() as admin:
         trace_id = asyncio.run(run(gateway))
         for entry in reversed(list(admin.iter_audit_log(trace_id=trace_id))):

@@ -1,4 +1,4 @@
-"""An agent of Pydantic AI pays invoices up to a limit; the policy looks at the arguments.
+"""An agent of Pydantic AI pays invoices up to a limit. The policy tests the arguments.
 
 The model is scripted, the gateway is real. The exit code is 0 only if the denied tool did not run.
 """
@@ -41,7 +41,7 @@ def pay(recipient: str, amount: float) -> str:
 
 
 def script() -> Iterator[ModelResponse]:
-    """What the model answers, turn by turn."""
+    """Return the model's messages, turn by turn."""
     yield ModelResponse([ToolCallPart("open_invoice", {"number": "17"})])
     yield ModelResponse(
         [
@@ -53,7 +53,7 @@ def script() -> Iterator[ModelResponse]:
 
 
 def scripted_model() -> FunctionModel:
-    """A model that follows the script, whatever it is told."""
+    """Return a model that follows the script."""
     answers = script()
 
     def answer(_: list[ModelMessage], __: AgentInfo) -> ModelResponse:
@@ -63,7 +63,7 @@ def scripted_model() -> FunctionModel:
 
 
 async def run(gateway: RunningGateway) -> str:
-    """Run the agent under its guard; gives the id of the run, which is that of the trace."""
+    """Run the agent. Returns the ID of the run, which is also the trace ID."""
     with gateway.agent("bookkeeper") as client:
         guard = Guard(client, action_map=ACTIONS)
         agent = Agent(
@@ -83,7 +83,7 @@ async def run(gateway: RunningGateway) -> str:
 
 
 def main() -> None:
-    """Run it, and show the audit log of the run."""
+    """Run the agent and print the audit log of the run."""
     with running_gateway(POLICY) as gateway, gateway.admin() as admin:
         run_id = asyncio.run(run(gateway))
         for entry in reversed(list(admin.iter_audit_log(trace_id=run_id))):

@@ -1,25 +1,29 @@
-"""Agents: the identities that act."""
+"""Agents."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshguard._async.base import ClientBase
+from meshguard._wire import agents
 from meshguard._wire.pending import awaited
-from meshguard._wire.requests import ApiCall, Page, filter_text, mapping, query, segment, text, texts
-from meshguard._wire.responses import read_as, read_nothing, read_object, read_page, typed
+from meshguard._wire.requests import ApiCall, filter_text, segment
+from meshguard._wire.responses import read_as, read_nothing
 from meshguard.exceptions import InvalidRequestError
-from meshguard.types import Agent, AgentFields, AgentStatus, CreatedAgent, IssuedToken, TrustTier
+from meshguard.types import CreatedAgent, IssuedToken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import httpx
+    from meshguard.types import Agent, AgentStatus, TrustTier
 
 
 class Agents(ClientBase):
-    """The methods that administer agents."""
+    """The methods that administer agents.
+
+    Args:
+        agent_id: The agent's ID, `agent_…`.
+    """
 
     @awaited  # sync:
     async def list_agents(
@@ -29,18 +33,12 @@ class Agents(ClientBase):
         trust_tier: TrustTier | None = None,
         tag: str | None = None,
     ) -> list[Agent]:
-        """List the agents, oldest first; all pages of them. Operation `list_agents`.
+        """List all agents, oldest first. Operation `list_agents`.
 
         Args:
-            status: Only agents in this state, `active` or `revoked`.
-            trust_tier: Only agents of this tier.
-            tag: Only agents that have this tag.
-
-        Returns:
-            The agents.
-
-        Raises:
-            InvalidRequestError: A filter has a value that the gateway does not know.
+            status: Selects agents with this status, `"active"` or `"revoked"`.
+            trust_tier: Selects agents of this tier.
+            tag: Selects agents with this tag.
 
         Example:
             ```python
@@ -53,31 +51,23 @@ class Agents(ClientBase):
             "trustTier": filter_text("trust_tier", trust_tier),
             "tag": filter_text("tag", tag),
         }
-        return [agent async for agent in self._items(_list_agents(filters))]
+        return [agent async for agent in self._items(agents.list_agents(filters))]
 
     @awaited  # sync:
     async def get_agent(self, agent_id: str) -> Agent:
-        """Fetch one agent. Operation `get_agent`.
-
-        Args:
-            agent_id: The agent's id.
-
-        Returns:
-            The agent as it is stored.
+        """Return an agent. Operation `get_agent`.
 
         Raises:
-            NotFoundError: There is no such agent.
-            InvalidRequestError: The id is empty, a dot segment, or holds control characters.
+            NotFoundError: No agent has this ID.
 
         Example:
             ```python
             created = await client.create_agent("support-bot")
             agent = await client.get_agent(created["id"])
-            print(agent.name, agent.status)
+            print(agent.name, agent.status, agent.created_at)
             ```
         """
-        call = ApiCall("get_agent", "GET", f"/admin/agents/{segment('agent_id', agent_id)}", _read_agent)
-        return await self._transport.send(call)
+        return await self._transport.send(ApiCall("get_agent", "GET", _path(agent_id), agents.read_agent))
 
     @awaited  # sync:
     async def create_agent(
@@ -86,21 +76,25 @@ class Agents(ClientBase):
         trust_tier: TrustTier = "verified",
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, object] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> CreatedAgent:
         """Create an agent and its first token. Operation `create_agent`.
 
         Args:
-            name: A name for people, 1 to 128 characters; several agents may share one.
-            trust_tier: `unverified`, `verified`, `trusted` or `privileged`.
+            name: A name for people, 1 to 128 characters; several agents may have the same one.
+            trust_tier: `"unverified"`, `"verified"`, `"trusted"` or `"privileged"`.
             tags: Labels that policies can apply to, at most 64.
-            metadata: Facts about the agent that conditions may look at.
+            metadata: Facts about the agent for conditions.
+            idempotency_key: 1 to 255 visible ASCII characters, unique to this agent. For 24 hours, a repeated
+                call with it returns the same agent, so the call is also retried when its response is lost.
+                Omit it if the gateway does not support such keys.
 
         Returns:
-            The agent's fields by their names on the wire, and its `token`, which is shown this once. The
-            token does not show in a repr.
+            The agent by its names on the wire, and its `token`, which is shown only once, and not in a repr.
 
         Raises:
-            InvalidRequestError: A value is not sound; `details` says which.
+            ConflictError: The key was used for another request.
 
         Example:
             ```python
@@ -108,10 +102,8 @@ class Agents(ClientBase):
             print(result["id"])
             ```
         """
-        body = {"tags": [], **_fields(name, trust_tier, tags, metadata)}
-        call = ApiCall(
-            "create_agent", "POST", "/admin/agents", read_as(CreatedAgent), {"json": body}, retryable=False
-        )
+        body = agents.fields(name, trust_tier, () if tags is None else tags, metadata)
+        call = agents.create("create_agent", "/admin/agents", read_as(CreatedAgent), idempotency_key, body)
         return await self._transport.send(call)
 
     @awaited  # sync:
@@ -124,23 +116,16 @@ class Agents(ClientBase):
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> Agent:
-        """Change an agent; what is not given stays. Operation `update_agent`.
-
-        The change holds from the next decision on, with no new token.
+        """Change an agent, from its next decision on; omitted fields stay. Operation `update_agent`.
 
         Args:
-            agent_id: The agent's id.
-            name: A new name.
-            trust_tier: A new tier.
-            tags: All its labels from now on.
-            metadata: All its metadata from now on.
-
-        Returns:
-            The agent as it is stored now.
+            name: The new name.
+            trust_tier: The new tier.
+            tags: All its labels.
+            metadata: All its metadata.
 
         Raises:
-            InvalidRequestError: Nothing is given to change, or a value is not sound.
-            NotFoundError: There is no such agent.
+            NotFoundError: No agent has this ID.
             ConflictError: The agent is revoked.
 
         Example:
@@ -150,26 +135,25 @@ class Agents(ClientBase):
             print(agent.trust_tier)
             ```
         """
-        body = _fields(name, trust_tier, tags, metadata)
+        body = agents.fields(name, trust_tier, tags, metadata)
         if not body:
             raise InvalidRequestError("Nothing to change. Pass name, trust_tier, tags or metadata.")
-        path = f"/admin/agents/{segment('agent_id', agent_id)}"
-        return await self._transport.send(ApiCall("update_agent", "PATCH", path, _read_agent, {"json": body}))
+        call = ApiCall("update_agent", "PATCH", _path(agent_id), agents.read_agent, {"json": body})
+        return await self._transport.send(call)
 
     @awaited  # sync:
-    async def issue_token(self, agent_id: str) -> IssuedToken:
-        """Replace an agent's token; the earlier ones stop working at once. Operation `issue_token`.
+    async def issue_token(self, agent_id: str, *, idempotency_key: str | None = None) -> IssuedToken:
+        """Replace an agent's token; earlier ones stop working at once. Operation `issue_token`.
 
         Args:
-            agent_id: The agent's id.
+            idempotency_key: Unique to this token; as for `create_agent`.
 
         Returns:
-            `id`, `expiresAt`, and the `token`, which is shown this once and does not show in a repr.
+            `id`, `expiresAt`, and the `token`, which is shown only once, and not in a repr.
 
         Raises:
-            NotFoundError: There is no such agent.
-            ConflictError: The agent is revoked.
-            InvalidRequestError: The id is empty, a dot segment, or holds control characters.
+            NotFoundError: No agent has this ID.
+            ConflictError: The agent is revoked, or the key was used for another request.
 
         Example:
             ```python
@@ -177,20 +161,16 @@ class Agents(ClientBase):
             (await client.issue_token(result["id"]))["token"]
             ```
         """
-        path = f"/admin/agents/{segment('agent_id', agent_id)}/token"
-        call = ApiCall("issue_token", "POST", path, read_as(IssuedToken), retryable=False)
+        path = f"{_path(agent_id)}/token"
+        call = agents.create("issue_token", path, read_as(IssuedToken), idempotency_key)
         return await self._transport.send(call)
 
     @awaited  # sync:
     async def revoke_agent(self, agent_id: str) -> None:
-        """Revoke an agent, at once and for good; to revoke it again is no error. Operation `revoke_agent`.
-
-        Args:
-            agent_id: The agent's id.
+        """Revoke an agent at once and permanently; it may be revoked already. Operation `revoke_agent`.
 
         Raises:
-            NotFoundError: There is no such agent.
-            InvalidRequestError: The id is empty, a dot segment, or holds control characters.
+            NotFoundError: No agent has this ID.
 
         Example:
             ```python
@@ -198,49 +178,8 @@ class Agents(ClientBase):
             await client.revoke_agent(result["id"])
             ```
         """
-        path = f"/admin/agents/{segment('agent_id', agent_id)}"
-        await self._transport.send(ApiCall("revoke_agent", "DELETE", path, read_nothing))
+        await self._transport.send(ApiCall("revoke_agent", "DELETE", _path(agent_id), read_nothing))
 
 
-def _list_agents(filters: Mapping[str, str | None], cursor: str | None = None) -> ApiCall[Page[Agent]]:
-    def read(response: httpx.Response) -> Page[Agent]:
-        return read_page(response, "agents", _agent, cursor, partial(_list_agents, filters))
-
-    return ApiCall("list_agents", "GET", "/admin/agents", read, query(**filters, cursor=cursor))
-
-
-def _fields(
-    name: str | None,
-    trust_tier: str | None,
-    tags: Sequence[str] | None,
-    metadata: Mapping[str, object] | None,
-) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if name is not None:
-        fields["name"] = text("name", name)
-    if trust_tier is not None:
-        fields["trustTier"] = text("trust_tier", trust_tier)
-    if tags is not None:
-        fields["tags"] = texts("tags", tags)
-    if metadata is not None:
-        fields["metadata"] = mapping("metadata", metadata)
-    return fields
-
-
-def _read_agent(response: httpx.Response) -> Agent:
-    return _agent(response, read_object(response))
-
-
-def _agent(response: httpx.Response, value: Any) -> Agent:
-    body = typed(AgentFields, response, value)
-    return Agent(
-        body["id"],
-        body["name"],
-        body["trustTier"],
-        body.get("tags") or [],
-        body.get("orgId"),
-        body.get("metadata") or {},
-        body.get("status"),
-        body.get("createdAt"),
-        body.get("updatedAt"),
-    )
+def _path(agent_id: str) -> str:
+    return f"/admin/agents/{segment('agent_id', agent_id)}"

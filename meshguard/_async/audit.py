@@ -1,58 +1,54 @@
-"""The audit log: what was decided and changed."""
+"""The audit log."""
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 from meshguard._async.base import ClientBase
-from meshguard._wire.pending import awaited
-from meshguard._wire.requests import ApiCall, Page, filter_text, query, timestamp, whole_number
-from meshguard._wire.responses import read_as, read_page, typed
-from meshguard.types import AuditEntry, AuditStats, EntryKind, Period, Verdict
+from meshguard._wire import audit
+from meshguard._wire.pending import awaited, decides
+from meshguard._wire.requests import ApiCall, filter_text, query, whole_number
+from meshguard._wire.responses import read_as
+from meshguard.types import AuditExport, AuditPage, AuditStats
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    import httpx
+    from meshguard._wire.export import EntryWriter
+    from meshguard.types import (
+        AuditEntry,
+        AuditFilters,
+        AuditHead,
+        AuditVerification,
+        BinaryWriter,
+        Period,
+        Verdict,
+    )
 
 
 class Audit(ClientBase):
-    """The methods that read the audit log."""
+    """The methods of the audit log.
+
+    Args:
+        decision: Selects entries with this decision, `"allow"` or `"deny"`.
+        filters: Select entries by `agent`, `action`, `trace_id`, `policy`, `kind`, `since` and `until`; see
+            `meshguard.types.AuditFilters`. Without `kind`, only agents' actions are returned.
+    """
 
     @awaited  # sync:
     async def get_audit_log(
-        self,
-        limit: int = 50,
-        decision: Verdict | None = None,
-        *,
-        agent: str | None = None,
-        action: str | None = None,
-        trace_id: str | None = None,
-        policy: str | None = None,
-        kind: EntryKind | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
+        self, limit: int = 50, decision: Verdict | None = None, **filters: Unpack[AuditFilters]
     ) -> list[AuditEntry]:
-        """Fetch the newest audit entries that fit. Operation `list_audit_entries`.
+        """Return the newest entries. Operation `list_audit_entries`.
 
         Args:
-            limit: How many entries at most, 1 to 1,000.
-            decision: Only entries with this decision, `allow` or `deny`.
-            agent: Only entries of the agent with this id or name.
-            action: Only entries whose action fits this pattern; `*` stands for any run of characters.
-            trace_id: Only entries with this trace id.
-            policy: Only entries that this policy decided.
-            kind: Only decisions on agents' actions (`decision`), or only changes by administrators (`admin`).
-            since: Only entries of this moment or later; with a time zone.
-            until: Only entries before this moment; with a time zone.
+            limit: The maximum number of entries, 1 to 1,000.
 
         Returns:
-            The entries, newest first, with their names on the wire.
-
-        Raises:
-            InvalidRequestError: A filter has a value that the gateway does not know, or a time has no zone.
+            The entries, newest first, with their names on the wire; omitted fields are None.
 
         Example:
             ```python
@@ -60,51 +56,48 @@ class Audit(ClientBase):
                 print(f"{entry['timestamp']}: {entry['action']} -> {entry['decision']}")
             ```
         """
-        filters = _filters(
-            limit,
-            decision,
-            agent=agent,
-            action=action,
-            trace_id=trace_id,
-            policy=policy,
-            kind=kind,
-            since=since,
-            until=until,
-        )
-        page = await self._transport.send(_list_entries(filters))
-        return page.items
+        selected = {"limit": whole_number("limit", limit), **audit.audit_filters(decision, **filters)}
+        return (await self._transport.send(audit.list_entries(selected, audit.read_entry))).items
+
+    @awaited  # sync:
+    async def list_audit_log(
+        self,
+        limit: int = 50,
+        decision: Verdict | None = None,
+        *,
+        cursor: str | None = None,
+        **filters: Unpack[AuditFilters],
+    ) -> AuditPage:
+        """Return a page of entries, newest first. Operation `list_audit_entries`.
+
+        Args:
+            limit: The maximum number of entries, 1 to 1,000.
+            cursor: The `cursor` of an earlier page with the same filters. It can be stored, and continues
+                below that page, whatever was recorded since.
+
+        Example:
+            ```python
+            page = await client.list_audit_log(limit=100)
+            older = await client.list_audit_log(limit=100, cursor=page.cursor)
+            print([entry.timestamp.date() for entry in page.entries + older.entries])
+            ```
+        """
+        selected = {"limit": whole_number("limit", limit), **audit.audit_filters(decision, **filters)}
+        call = audit.list_entries(selected, audit.read_record, filter_text("cursor", cursor))
+        page = await self._transport.send(call)
+        return AuditPage(page.items, page.cursor)
 
     def iter_audit_log(
         self,
         decision: Verdict | None = None,
         *,
-        agent: str | None = None,
-        action: str | None = None,
-        trace_id: str | None = None,
-        policy: str | None = None,
-        kind: EntryKind | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
         page_size: int = 1000,
+        **filters: Unpack[AuditFilters],
     ) -> AsyncIterator[AuditEntry]:
-        """Go through all audit entries that fit, page by page. Operation `list_audit_entries`.
+        """Iterate over all entries, newest first. Operation `list_audit_entries`.
 
         Args:
-            decision: Only entries with this decision, `allow` or `deny`.
-            agent: Only entries of the agent with this id or name.
-            action: Only entries whose action fits this pattern; `*` stands for any run of characters.
-            trace_id: Only entries with this trace id.
-            policy: Only entries that this policy decided.
-            kind: Only decisions on agents' actions (`decision`), or only changes by administrators (`admin`).
-            since: Only entries of this moment or later; with a time zone.
-            until: Only entries before this moment; with a time zone.
             page_size: How many entries are fetched at a time, 1 to 1,000.
-
-        Returns:
-            The entries, newest first; a page is fetched when it is needed.
-
-        Raises:
-            InvalidRequestError: A filter has a value that the gateway does not know, or a time has no zone.
 
         Example:
             ```python
@@ -112,31 +105,15 @@ class Audit(ClientBase):
                 print(entry["timestamp"], entry["action"])
             ```
         """
-        filters = _filters(
-            page_size,
-            decision,
-            agent=agent,
-            action=action,
-            trace_id=trace_id,
-            policy=policy,
-            kind=kind,
-            since=since,
-            until=until,
-        )
-        return self._items(_list_entries(filters))
+        selected = {"limit": whole_number("page_size", page_size), **audit.audit_filters(decision, **filters)}
+        return self._items(audit.list_entries(selected, audit.read_entry))
 
     @awaited  # sync:
     async def audit_stats(self, period: Period = "24h") -> AuditStats:
         """Count the decisions of a period. Operation `get_audit_stats`.
 
         Args:
-            period: How far back from now: `24h`, `7d` or `30d`.
-
-        Returns:
-            `total`, `allowed`, `denied`, `wouldDeny`, `period`, `topDenied` and `topAgents`.
-
-        Raises:
-            InvalidRequestError: The gateway does not know the period.
+            period: How far back from now: `"24h"`, `"7d"` or `"30d"`.
 
         Example:
             ```python
@@ -148,29 +125,103 @@ class Audit(ClientBase):
         call = ApiCall("audit_stats", "GET", "/admin/audit/stats", read_as(AuditStats), options)
         return await self._transport.send(call)
 
+    @awaited  # sync:
+    async def export_audit_log(
+        self,
+        file: str | PathLike[str] | BinaryWriter,
+        decision: Verdict | None = None,
+        **filters: Unpack[AuditFilters],
+    ) -> AuditExport:
+        """Write entries to a file, oldest first, one a line as JSON. Operation `export_audit_entries`.
 
-def _filters(
-    limit: int,
-    decision: str | None,
-    *,
-    trace_id: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    **others: str | None,
-) -> dict[str, Any]:
-    return {
-        "limit": whole_number("limit", limit),
-        "decision": filter_text("decision", decision),
-        "traceId": filter_text("trace_id", trace_id),
-        "from": timestamp("since", since),
-        "to": timestamp("until", until),
-        **{name: filter_text(name, value) for name, value in others.items()},
-    }
+        Memory use does not depend on the number of entries. `timeout` applies to each wait for more of them.
 
+        Args:
+            file: A path, or a file that is open for writing bytes. The file of a path is replaced once all is
+                written, and only its owner can read it. Unless entries are selected, they are verified, and
+                the chains' heads are written to `FILE.heads`, for `python -m meshguard.audit_verify FILE`.
+            filters: As for `get_audit_log`, but `kind` defaults to `"all"`.
 
-def _list_entries(filters: dict[str, Any], cursor: str | None = None) -> ApiCall[Page[AuditEntry]]:
-    def read(response: httpx.Response) -> Page[AuditEntry]:
-        item = partial(typed, AuditEntry)
-        return read_page(response, "entries", item, cursor, partial(_list_entries, filters))
+        Raises:
+            OSError: The file can't be written.
 
-    return ApiCall("audit_log", "GET", "/admin/audit", read, query(**filters, cursor=cursor))
+        Example:
+            ```python
+            export = await client.export_audit_log("audit.jsonl")
+            print(export.entries, bool(export.verification))
+            ```
+        """
+        from meshguard._wire.export import EntryWriter, replacing, write_heads  # noqa: PLC0415
+
+        filters.setdefault("kind", "all")
+        selected = audit.audit_filters(decision, **filters)
+        if not isinstance(file, str | PathLike):
+            return AuditExport(await self._copy(selected, EntryWriter(file)))
+        with replacing(Path(file)) as out:
+            if any(selected.values()):
+                verification, count = None, await self._copy(selected, EntryWriter(out))
+            else:
+                verification, count = await self._follow_chains((), out)
+        write_heads(Path(file), verification)
+        return AuditExport(count, verification)
+
+    @decides  # sync:
+    async def verify_audit_log(self, anchors: Iterable[AuditHead] | None = None) -> AuditVerification:
+        """Verify that the audit log is complete and unaltered. Operation `verify_audit_log`.
+
+        This takes as long as reading the whole log: raise `timeout` with `with_options`.
+
+        Args:
+            anchors: Heads of earlier verifications, kept elsewhere; may be empty. The log is then exported,
+                and its chains are verified in this process too. By default only the gateway verifies.
+
+        Returns:
+            The result, which is false in a condition unless the log is valid.
+
+        Example:
+            ```python
+            verification = await client.with_options(timeout=600).verify_audit_log()
+            print(verification.valid, verification.first_broken)
+            ```
+        """
+        if anchors is None:
+            return await self._transport.send(audit.verify())
+        from meshguard._wire.export import check_anchors  # noqa: PLC0415
+
+        verification, _ = await self._follow_chains(check_anchors(anchors), None)
+        return verification
+
+    async def _copy(self, selected: Mapping[str, Any], writer: EntryWriter) -> int:
+        await self._receive(selected, writer.take)
+        return writer.count
+
+    async def _follow_chains(
+        self, anchors: Iterable[AuditHead], out: IO[bytes] | None
+    ) -> tuple[AuditVerification, int]:
+        from meshguard._wire import export  # noqa: PLC0415
+
+        found = await self._transport.send(audit.verify())
+        for _ in range(export.MAX_ROUNDS):
+            if out is None and not found.valid:
+                return found, 0
+            chains = export.ChainFollower(found.heads, anchors, out)
+            await self._receive({}, chains.take)
+            broken = chains.finish()
+            if broken is None or not found.valid:
+                return found, chains.written
+            again = await self._transport.send(audit.verify())
+            if export.have_same_tombstones(found, again):
+                return replace(found, valid=False, first_broken=broken), chains.written
+            found = again
+        raise export.busy_retention()
+
+    async def _receive(
+        self, selected: Mapping[str, Any], take: Callable[[bytes, dict[str, Any]], None]
+    ) -> None:
+        from meshguard._wire.export import EntryReader  # noqa: PLC0415
+
+        async with self._transport.stream(audit.export(selected)) as response:
+            entries = EntryReader(response, self._transport.config.max_response_bytes, take)
+            async for piece in response.aiter_raw():
+                entries.add(piece)
+            entries.finish()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Decisions(ClientBase):
-    """The methods that ask for decisions."""
+    """The methods that check actions against policies."""
 
     @decides  # sync:
     async def check(
@@ -27,23 +27,20 @@ class Decisions(ClientBase):
         context: Mapping[str, object] | None = None,
         explain: bool = False,
     ) -> PolicyDecision:
-        """Ask whether an action is allowed.
-
-        Operation `check_action`, or `evaluate` when there is a context, an explanation is wanted, or a value
-        is more than a header can carry.
+        """Return the decision on an action. Operation `check_action` or `evaluate`.
 
         Args:
-            action: What is to be done, by convention `verb:object`; 1 to 2,048 characters of any language.
-            resource: What it is to be done to; up to 8,192 characters.
-            context: Facts about this one request for conditions to look at, such as the tool call's
-                arguments; anything that JSON can say.
-            explain: Whether `decision.explanation` is to say how the decision came about.
+            action: The action, by convention `verb:object`; 1 to 2,048 characters of any language.
+            resource: The object of the action; up to 8,192 characters.
+            context: Facts about this request that conditions test, such as the arguments of a tool call;
+                anything with an exact JSON value.
+            explain: Explain the decision in `decision.explanation`.
 
         Returns:
-            The decision, also when it denies.
+            The decision, even when it denies.
 
         Raises:
-            InvalidRequestError: A value is empty or holds control characters, or the gateway refuses it.
+            InvalidRequestError: An argument is empty, contains control characters or has no JSON value.
 
         Example:
             ```python
@@ -62,19 +59,19 @@ class Decisions(ClientBase):
 
     @decides  # sync:
     async def check_many(self, requests: Iterable[str | CheckRequest]) -> list[PolicyDecision]:
-        """Ask for many decisions at once.
+        """Return the decisions on any number of actions. Operation `evaluate_batch`.
 
-        Operation `evaluate_batch`, in batches of 1,000. Each decision has an audit entry of its own.
+        The requests are sent in batches of 1,000. Each decision has its own audit entry.
 
         Args:
-            requests: Actions, or mappings of `action`, `resource`, `context` and `explain`, in any mixture.
+            requests: Actions, or mappings with the arguments of `check`; they can be mixed.
 
         Returns:
-            A decision for each request, in their order.
+            One decision for each request, in the same order.
 
         Raises:
-            InvalidRequestError: A request is not sound; nothing is sent if that can be told before.
-            PolicyDeniedError: The gateway denies the batch as a whole.
+            InvalidRequestError: A request is invalid; nothing is sent when that is detected beforehand.
+            PolicyDeniedError: The gateway denies the whole batch.
 
         Example:
             ```python
@@ -90,21 +87,13 @@ class Decisions(ClientBase):
     async def enforce(
         self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> PolicyDecision:
-        """Go on only if an action is allowed.
-
-        Operations `check_action` and `evaluate`, as in `check`.
-
-        Args:
-            action: What is to be done, by convention `verb:object`; 1 to 2,048 characters of any language.
-            resource: What it is to be done to; up to 8,192 characters.
-            context: Facts about this one request for conditions to look at.
+        """Return the decision on an action, or raise when it denies. Takes the arguments of `check`.
 
         Returns:
-            The decision, which allows.
+            The decision, which allows the action.
 
         Raises:
             PolicyDeniedError: The action is denied.
-            InvalidRequestError: A value is empty or holds control characters, or the gateway refuses it.
 
         Example:
             ```python
@@ -121,25 +110,16 @@ class Decisions(ClientBase):
     def govern(
         self, action: str, resource: str | None = None, *, context: Mapping[str, object] | None = None
     ) -> AsyncGoverned[Self]:
-        """Run a block, or a function, only if an action is allowed.
+        """Run a block or a function only if an action is allowed. Takes the arguments of `check`.
 
-        With `async with`, the decision is made on entering the block. As a decorator, a decision is made at
-        each call, before the function runs. Operations `check_action` and `evaluate`, as in `check`.
-
-        An async generator function is decided on when its first item is asked for.
-
-        Args:
-            action: What is to be done, by convention `verb:object`; 1 to 2,048 characters of any language.
-            resource: What it is to be done to; up to 8,192 characters.
-            context: Facts about this one request for conditions to look at.
+        `async with` enforces the action before the block runs, a decorated function on every call before its
+        body runs.
 
         Returns:
-            A context manager that gives the decision, and a decorator; it can be used again and again.
+            A reusable context manager and decorator. `async with` gives the decision.
 
         Raises:
-            TypeError: On decorating: the function is not async; it belongs to `MeshGuardClient`.
-            PolicyDeniedError: On entering or calling: the action is denied. All errors of `enforce` may be
-                raised there.
+            TypeError: Either the client or the decorated function is asynchronous, and the other isn't.
 
         Example:
             ```python

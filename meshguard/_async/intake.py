@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshguard._wire.intake import Body, detach
 
@@ -26,9 +26,12 @@ async def read_body(response: httpx.Response, limit: int, is_late: Callable[[], 
     """
     body = Body(response, limit, is_late)
     try:
-        async for piece in response.stream:  # type: ignore[union-attr]
+        stream: Any = response.stream  # `httpx` declares both kinds
+        async for piece in stream:
             body.add(piece)
-    finally:
+        await response.aclose()
+    except BaseException:
         await response.aclose()
         detach(response)
+        raise
     body.complete()

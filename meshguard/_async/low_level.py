@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -14,29 +14,29 @@ from meshguard.exceptions import InvalidResponseError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from meshguard._async.transport import AsyncTransport
     from meshguard._wire.intake import Limiter
+    from meshguard._wire.low_level import AsyncSender
+    from meshguard._wire.requests import Credential
 
 
 class AsyncSharedConnections(httpx.AsyncBaseTransport):
-    """Sends requests of the low-level client through a transport, and so over its connections."""
+    """Sends requests of the low-level client over the connections of another."""
 
-    def __init__(self, transport: AsyncTransport) -> None:
-        self._transport = transport
+    def __init__(self, sender: AsyncSender, credential: Credential) -> None:
+        self._sender = sender
+        self._credential: Credential = credential
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of the generated client."""
-        check_origin(self._transport.config, request)
+        check_origin(self._sender.config, request)
         request.headers["Accept-Encoding"] = "identity"
         try:
-            response = await self._transport.http_client().send(
-                request, auth=None, stream=True, follow_redirects=False
-            )
+            response = await self._sender.send_as(request, self._credential)
         except httpx.HTTPError as error:
             raise detach_error(error) from None
         stream = AsyncBoundedStream(response)
         try:
-            stream.limiter = limiter_for(self._transport.config, request, response)
+            stream.limiter = limiter_for(self._sender.config, request, response)
         except InvalidResponseError:
             await stream.aclose()
             raise
@@ -52,7 +52,8 @@ class AsyncBoundedStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._response is not None:
-            async for piece in self._response.stream:  # type: ignore[union-attr]
+            stream: Any = self._response.stream  # `httpx` declares both kinds
+            async for piece in stream:
                 yield self.limiter.count(piece)
 
     async def aclose(self) -> None:

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 
 class Proxy(ClientBase):
-    """The methods that send requests to the upstream."""
+    """The methods that send requests to the upstream service, once the gateway allows them.
+
+    All of them may also raise:
+
+    - `PolicyDeniedError`: the gateway denies the action.
+    - `UpstreamError`: the upstream returned an error status; `response` is its response.
+    - `NotFoundError` or `ConflictError`: the gateway has no such proxy, or rejects the request with 409.
+    - `TypeError`: an option has a name that `httpx` does not know.
+    """
 
     @awaited  # sync:
     async def request(
@@ -30,34 +38,25 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> httpx.Response:
-        """Send a request to the upstream service through the gateway, which decides on it first.
+        """Send a request to the upstream through the gateway. Operations `proxy_get` and its siblings.
 
-        Operations `proxy_get` and its siblings. The gateway marks what the upstream said with
-        `X-MeshGuard-Decision: allow`. An error status without that mark is the gateway's own and raises the
-        error that fits; an answer below 400 without it is returned, since older gateways don't mark.
+        The gateway marks responses of the upstream with `X-MeshGuard-Decision: allow`. An error status
+        without that mark is the gateway's own, and raises the matching error. Older gateways mark nothing, so
+        an unmarked response below 400 is returned.
 
         Args:
             method: The HTTP method.
-            path: The path below the upstream's base URL, with or without a slash in front; a query in it is
-                passed on. Dot segments, absolute URLs and fragments are refused.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise; the gateway takes the path when it is left out.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is returned.
-            **options: What `httpx` takes for a request: `params`, `headers`, `cookies`, `content`, `data`,
-                `files`, `json`, `timeout`, `extensions`. Headers that carry identity (`Authorization`,
-                `X-Admin-Token`, `X-MeshGuard-*`) are left out. `timeout` is for each try and each wait for
-                the network.
+            path: The path below the upstream's base URL, which may contain a query. Dot segments, absolute
+                URLs and fragments are rejected.
+            action: The action to check; at most 2,048 printable ASCII characters.
+            resource: What the action applies to, with the same limit; defaults to the path.
+            raise_for_status: Whether an error status of the upstream raises `UpstreamError`.
+            **options: `params`, `headers`, `cookies`, `content`, `data`, `files`, `json`, `timeout` and
+                `extensions`, as in `httpx`. Headers that carry identity (`Authorization`, `X-Admin-Token`,
+                `X-MeshGuard-*`) are omitted. `timeout` applies to each attempt and each network wait.
 
         Returns:
-            The upstream's answer. Redirects are returned, not followed.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+            The upstream's response. Redirects are returned, not followed.
 
         Example:
             ```python
@@ -81,27 +80,7 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> httpx.Response:
-        """Read from the upstream through the gateway. Operation `proxy_get`.
-
-        The rules of `request` hold.
-
-        Args:
-            path: The path below the upstream's base URL.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise; the gateway takes the path when it is left out.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is returned.
-            **options: What `httpx` takes for a request.
-
-        Returns:
-            The upstream's answer.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+        """Read from the upstream through the gateway. Operation `proxy_get`; see `request`.
 
         Example:
             ```python
@@ -123,27 +102,7 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> httpx.Response:
-        """Send something new to the upstream through the gateway. Operation `proxy_post`.
-
-        The rules of `request` hold.
-
-        Args:
-            path: The path below the upstream's base URL.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise; the gateway takes the path when it is left out.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is returned.
-            **options: What `httpx` takes for a request.
-
-        Returns:
-            The upstream's answer.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+        """Create something at the upstream through the gateway. Operation `proxy_post`; see `request`.
 
         Example:
             ```python
@@ -166,27 +125,7 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> httpx.Response:
-        """Replace something at the upstream through the gateway. Operation `proxy_put`.
-
-        The rules of `request` hold.
-
-        Args:
-            path: The path below the upstream's base URL.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise; the gateway takes the path when it is left out.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is returned.
-            **options: What `httpx` takes for a request.
-
-        Returns:
-            The upstream's answer.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+        """Replace something at the upstream through the gateway. Operation `proxy_put`; see `request`.
 
         Example:
             ```python
@@ -209,27 +148,7 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> httpx.Response:
-        """Change something at the upstream through the gateway. Operation `proxy_patch`.
-
-        The rules of `request` hold.
-
-        Args:
-            path: The path below the upstream's base URL.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise; the gateway takes the path when it is left out.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is returned.
-            **options: What `httpx` takes for a request.
-
-        Returns:
-            The upstream's answer.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+        """Change something at the upstream through the gateway. Operation `proxy_patch`; see `request`.
 
         Example:
             ```python
@@ -252,27 +171,7 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> httpx.Response:
-        """Delete something at the upstream through the gateway. Operation `proxy_delete`.
-
-        The rules of `request` hold.
-
-        Args:
-            path: The path below the upstream's base URL.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise; the gateway takes the path when it is left out.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is returned.
-            **options: What `httpx` takes for a request.
-
-        Returns:
-            The upstream's answer.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+        """Delete something at the upstream through the gateway. Operation `proxy_delete`; see `request`.
 
         Example:
             ```python
@@ -294,29 +193,13 @@ class Proxy(ClientBase):
         raise_for_status: bool = True,
         **options: Unpack[ProxyOptions],
     ) -> AbstractAsyncContextManager[httpx.Response]:
-        """Send a request through the gateway, and read the upstream's answer piece by piece.
+        """Send a request through the gateway, and read the upstream's response piece by piece; see `request`.
 
-        The rules of `request` hold; `timeout` (seconds, or None for none) is for each wait for the next
-        piece. An `httpx` error of this answer's body in the block becomes one of ours.
-
-        Args:
-            method: The HTTP method.
-            path: The path below the upstream's base URL.
-            action: What is to be decided; at most 2,048 printable ASCII characters.
-            resource: What the action is done to, likewise.
-            raise_for_status: Whether an error status of the upstream raises; else its answer is given.
-            **options: What `httpx` takes for a request.
+        `timeout` (seconds, or None for no limit) applies to each wait for the next piece. An `httpx` error
+        while the block reads this response becomes an error of this package.
 
         Returns:
-            A context manager that gives the upstream's answer and closes it.
-
-        Raises:
-            PolicyDeniedError: The gateway denies the action.
-            UpstreamError: The upstream answered with an error status; `response` is its answer.
-            InvalidRequestError: An argument can't be sent, or the gateway refuses it.
-            NotFoundError: The gateway has no proxy there.
-            ConflictError: The gateway refuses with 409.
-            TypeError: An option has a name that `httpx` does not know.
+            A context manager that returns the upstream's response and closes it.
 
         Example:
             ```python

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import copy
 import logging
-import sys
 import time
 from asyncio import sleep  # sync: from time import sleep
+from collections.abc import Awaitable
+from datetime import timedelta
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx
 
-from meshguard import __version__
+from meshguard._async.http_clients import AsyncHttpClient, AsyncOwnClient, given_client
 from meshguard._async.intake import read_body
-from meshguard._async.low_level import AsyncSharedConnections
+from meshguard._wire import credentials
 from meshguard._wire.connections import Connections, is_proxied
-from meshguard._wire.credentials import TokenAuth
+from meshguard._wire.credentials import Identity
 from meshguard._wire.errors import detach_error, map_exception
+from meshguard._wire.http import USER_AGENT, client_options
 from meshguard._wire.intake import ENCODINGS, SMALL, detach
 from meshguard._wire.logs import log_attempt, log_retry
 from meshguard._wire.retry import retry_delay
@@ -27,8 +28,9 @@ from meshguard.exceptions import ConfigurationError, InvalidRequestError, MeshGu
 from meshguard.telemetry import Observation, observe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable
 
+    import httpx2
     from meshguard_api import AuthenticatedClient
 
     from meshguard._wire.requests import ApiCall, Credential
@@ -39,14 +41,6 @@ _log = logging.getLogger("meshguard")
 T = TypeVar("T")
 Outcome = httpx.Response | Exception
 
-_PYTHON = ".".join(map(str, sys.version_info[:3]))
-USER_AGENT = f"meshguard-python/{__version__} python/{_PYTHON} ({sys.platform})"
-_HEADERS = {
-    "Accept": "*/*",
-    "Accept-Encoding": ENCODINGS,
-    "Connection": "keep-alive",
-    "User-Agent": USER_AGENT,
-}
 FAILURES = (
     MeshGuardError,
     httpx.HTTPError,
@@ -64,7 +58,7 @@ class AsyncTransport:
 
     Args:
         config: The client's settings.
-        http_client: The caller's own `httpx` client; it stays the caller's to close.
+        http_client: The caller's own client; it stays the caller's to close.
         trust_env: Whether to read proxies and certificates from the environment.
         clock: Seconds of a clock that is never set.
         wait: Waits for a number of seconds.
@@ -73,25 +67,24 @@ class AsyncTransport:
     def __init__(
         self,
         config: Config,
-        http_client: httpx.AsyncClient | None = None,
+        http_client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
         *,
         trust_env: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], Awaitable[None]] = sleep,  # sync: wait: Callable[[float], None] = sleep,
     ) -> None:
         self.config = config
-        self._connections = Connections(http_client, _maker(config.timeout, trust_env))
-        self._owns_connections = http_client is None
+        given = None if http_client is None else given_client(http_client)
+        self._connections: Connections[AsyncHttpClient] = Connections(
+            given, _maker(config.timeout, trust_env)
+        )
+        self._owns_connections = given is None
         self._trust_env = trust_env
         self._clock = clock
         self._wait = wait
         self._closed = False
         self._warned: set[str] = set()
-        self.http_client()  # raises for unusable settings of the environment
-
-    def http_client(self) -> httpx.AsyncClient:
-        """Return the `httpx` client for the next request."""
-        return self._connections.client(direct=self.config.is_loopback)
+        self._client()  # raises for unusable settings of the environment
 
     def with_config(self, config: Config) -> Self:
         """Return a transport with other settings that shares the connections, and does not close them."""
@@ -108,7 +101,7 @@ class AsyncTransport:
     def trusts_env(self) -> bool:
         """Whether the `httpx` client reads proxies and certificates from the environment."""
         given = self._connections.given
-        return self._trust_env if given is None else given.trust_env
+        return self._trust_env if given is None else bool(given.raw.trust_env)
 
     def check_exposure(self) -> None:
         """Warn once for each host if the token can be read on the way.
@@ -118,12 +111,12 @@ class AsyncTransport:
         """
         config, given = self.config, self._connections.given
         if not config.exposes_tokens:
-            if given is None or not config.is_plain or not is_proxied(given, _url(config.gateway_url)):
+            if given is None or not config.is_plain or not is_proxied(given.raw, _url(config.gateway_url)):
                 return
             if config.require_tls:
                 raise ConfigurationError(
-                    "http_client sends requests for this machine to a proxy, without encryption. "
-                    "Create it with trust_env=False, or do not set require_tls."
+                    "Invalid http_client: it sends the token to a proxy unencrypted, but require_tls is set. "
+                    "Create it with trust_env=False."
                 )
         host = _url(config.gateway_url).host
         if host not in self._warned:
@@ -140,17 +133,19 @@ class AsyncTransport:
             MeshGuardError: The call failed; the class says how.
         """
         with observe(call, self.config) as observation:
+            identity = await self._identity(call.credential)
             try:
-                return observation.resulted(call.read(await self._exchange(call, observation)))
+                return observation.resulted(call.read(await self._exchange(call, identity, observation)))
             except MeshGuardError as error:
                 observation.failed(error)
                 return observation.resulted(call.recover(error))
 
     @contextlib.asynccontextmanager
-    async def stream(self, call: ApiCall[httpx.Response]) -> AsyncIterator[httpx.Response]:
+    async def stream(self, call: ApiCall[httpx.Response]) -> AsyncGenerator[httpx.Response]:
         """Send a call and leave the body of its response to be read piece by piece."""
         with observe(call, self.config) as observation:
-            response = await self._exchange(call, observation, stream=True)
+            identity = await self._identity(call.credential)
+            response = await self._exchange(call, identity, observation, stream=True)
         try:
             try:
                 result = call.read(response)
@@ -161,15 +156,24 @@ class AsyncTransport:
         except httpx.RequestError as error:
             if not _is_about(error, response.request):
                 raise
-            raise map_exception(error) from error
+            raise map_exception(error, self.config.gateway_url) from error
         finally:
             await response.aclose()
             detach(response)
 
+    async def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
+        """Send a request of the generated client; the body of its response is left to be read."""
+        return await self._send(request, await self._identity(credential))
+
     def generated(self, credential: Credential) -> AuthenticatedClient:
         """Return a generated client that sends over the same connections."""
-        from meshguard_api import AuthenticatedClient  # noqa: PLC0415 - only some programs need it
+        # Only some programs need these.
+        from meshguard_api import AuthenticatedClient  # noqa: PLC0415
 
+        from meshguard._async.low_level import AsyncSharedConnections  # noqa: PLC0415
+
+        if not self.config.token(credential):
+            raise credentials.missing_token(credential)
         return AuthenticatedClient(
             base_url=self.config.gateway_url,
             token="[hidden]",  # noqa: S106
@@ -177,11 +181,7 @@ class AsyncTransport:
             auth_header_name="Authorization" if credential == "agent" else "X-Admin-Token",
             headers={"User-Agent": USER_AGENT},
             timeout=httpx.Timeout(self.config.timeout),
-            httpx_args={
-                "auth": TokenAuth(self, credential),
-                "transport": AsyncSharedConnections(self),
-                "trust_env": False,
-            },
+            httpx_args={"transport": AsyncSharedConnections(self, credential), "trust_env": False},
         )
 
     async def aclose(self) -> None:
@@ -189,12 +189,11 @@ class AsyncTransport:
         self._closed = True
         if self._owns_connections:
             for http_client in self._connections.taken():
-                await http_client.aclose()
+                await http_client.raw.aclose()
 
     async def _exchange(
-        self, call: ApiCall[Any], observation: Observation, *, stream: bool = False
+        self, call: ApiCall[Any], identity: Identity, observation: Observation, *, stream: bool = False
     ) -> httpx.Response:
-        auth = TokenAuth(self, call.credential)
         deadline = self._clock() + self.config.timeout
         request = self._build(call)
         observation.sending(request)
@@ -203,8 +202,11 @@ class AsyncTransport:
             attempt += 1
             self._limit(request, call, deadline)
             started = self._clock()
-            outcome = await self._attempt(call, request, auth, deadline, stream=stream)
-            log_attempt(request, outcome, attempt, self._clock() - started)
+            outcome = await self._attempt(call, request, identity, deadline, stream=stream)
+            seconds = self._clock() - started
+            if isinstance(outcome, httpx.Response):
+                outcome.elapsed = timedelta(seconds=seconds)
+            log_attempt(request, outcome, attempt, seconds)
             delay = retry_delay(call, outcome, attempt=attempt, time_left=deadline - self._clock())
             if delay is None or attempt > self.config.max_retries:
                 break
@@ -212,16 +214,16 @@ class AsyncTransport:
             log_retry(request, outcome, delay)
             await self._wait(delay)
         if isinstance(outcome, Exception):
-            error = map_exception(outcome)
+            error = map_exception(outcome, self.config.gateway_url)
             raise error if error is outcome else _caused_by(outcome, error)
         observation.answered(outcome)
         return outcome
 
     async def _attempt(
-        self, call: ApiCall[Any], request: httpx.Request, auth: TokenAuth, deadline: float, *, stream: bool
+        self, call: ApiCall[Any], request: httpx.Request, identity: Identity, deadline: float, *, stream: bool
     ) -> Outcome:
         try:
-            response = await self.http_client().send(request, auth=auth, stream=True, follow_redirects=False)
+            response = await self._send(request, identity)
             if not (stream and call.is_streamed(response)):
                 await self._read(call, response, deadline)
         except FAILURES as error:
@@ -230,32 +232,59 @@ class AsyncTransport:
             raise detach_error(error) from None
         return response
 
+    async def _send(self, request: httpx.Request, identity: Identity) -> httpx.Response:
+        client = self._client()
+        identity.put_on(request)
+        try:
+            response = await client.send(request)
+        finally:
+            identity.take_off(request)
+        if not identity.matches(response):
+            await response.aclose()
+            detach(response)
+            raise credentials.another_request(response)
+        return response
+
     async def _read(self, call: ApiCall[Any], response: httpx.Response, deadline: float) -> None:
         largest = self.config.max_response_bytes
         limit = min(largest, SMALL) if call.is_small else largest
         unlimited = "timeout" in call.options
         await read_body(response, limit, lambda: not unlimited and self._clock() > deadline)
 
-    def _build(self, call: ApiCall[Any]) -> httpx.Request:
+    def _client(self) -> AsyncHttpClient:
         if self._closed or self._connections.is_closed:
             raise ConfigurationError("The client is closed. Create a new one.")
-        http_client = self.http_client()
-        options = {"method": call.method, **call.options}
-        headers = options.get("headers", {})
+        return self._connections.client(direct=self.config.is_loopback)
+
+    async def _identity(self, credential: Credential | None) -> Identity:
+        if credential is None:
+            return Identity(self.config, None, None)
+        token: Any = self.config.token(credential)
+        if token is None:
+            raise credentials.missing_token(credential)
+        self.check_exposure()
+        if callable(token):
+            token = token()
+            if isinstance(token, Awaitable):
+                later = cast("Any", token)
+                token = await later  # sync: raise credentials.unusable_token(later)
+            token = credentials.provided_token(token)
+        return Identity(self.config, credential, token)
+
+    def _build(self, call: ApiCall[Any]) -> httpx.Request:
+        client = self._client()
         try:
-            options["url"] = _url(self.config.gateway_url + call.path)
-            if self.has_own_http_client and isinstance(headers, dict):
-                # Our own client has no settings to merge, which takes `httpx` longest.
-                request = httpx.Request(**{**options, "headers": {**_HEADERS, **headers}})
-            else:
-                request = http_client.build_request(**options)
-            if call.name != "request":
-                request.headers["Accept-Encoding"] = ENCODINGS
+            request = client.build(call.method, _url(self.config.gateway_url + call.path), call.options)
+            if self._connections.given and call.name != "request":
+                own: Any = call.options.get("headers") or {}
+                request.headers["Accept-Encoding"] = own.get("Accept-Encoding", ENCODINGS)
         except (ValueError, TypeError, AttributeError, RecursionError, httpx.InvalidURL) as error:
             cause = type(error).__name__
         else:
             return request
-        raise InvalidRequestError(f"The arguments can't be sent: {cause} while the request was built.")
+        raise InvalidRequestError(
+            f"Cannot send the arguments of {call.name}: {cause} while building the request. Correct them."
+        )
 
     def _limit(self, request: httpx.Request, call: ApiCall[Any], deadline: float) -> None:
         if "timeout" not in call.options:
@@ -263,18 +292,14 @@ class AsyncTransport:
             request.extensions["timeout"] = {"connect": left, "read": left, "write": left, "pool": left}
 
 
-def _maker(timeout: float, trust_env: bool) -> Callable[[bool], httpx.AsyncClient]:
+def _maker(timeout: float, trust_env: bool) -> Callable[[bool], AsyncOwnClient]:
     """Return what makes the `httpx` client; it keeps no transport alive."""
 
-    def make(direct: bool) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            # With its own transport, `httpx` uses no proxy of the environment.
-            transport=httpx.AsyncHTTPTransport(trust_env=trust_env) if direct else None,
-            trust_env=trust_env,
-            timeout=timeout,
-            headers=_HEADERS,
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        )
+    def make(direct: bool) -> AsyncOwnClient:
+        # With its own transport, `httpx` uses no proxy of the environment.
+        transport = httpx.AsyncHTTPTransport(trust_env=trust_env) if direct else None
+        options = client_options(timeout, trust_env=trust_env)
+        return AsyncOwnClient(httpx.AsyncClient(transport=transport, **options))
 
     return make
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from meshguard.config import secret
+from meshguard.config import TokenProvider, secret, token_or_provider
 from meshguard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshguard._sync.transport import SyncTransport
     from meshguard._wire.requests import ApiCall, Page
+    from meshguard.config import AgentToken
     from meshguard.types import OnUnavailable
 
 T = TypeVar("T")
@@ -35,13 +36,14 @@ class ClientBase:
         self._set(gateway_url=value)
 
     @property
-    def agent_token(self) -> str | None:
-        """The agent's token; hidden in its repr."""
-        return self._transport.config.agent_token
+    def agent_token(self) -> AgentToken | None:
+        """The agent's token, hidden in its repr, or the callable that returns it."""
+        token = self._transport.config.agent_token
+        return cast("AgentToken", token.call) if isinstance(token, TokenProvider) else token
 
     @agent_token.setter
-    def agent_token(self, value: str | None) -> None:
-        self._set(agent_token=secret(value))
+    def agent_token(self, value: AgentToken | None) -> None:
+        self._set(agent_token=token_or_provider(value))
 
     @property
     def admin_token(self) -> str | None:
@@ -71,6 +73,11 @@ class ClientBase:
         self._set(trace_id=value)
 
     @property
+    def default_headers(self) -> Mapping[str, str]:
+        """The headers of every request, whose values are hidden in their repr."""
+        return dict(self._transport.config.default_headers)
+
+    @property
     def max_retries(self) -> int:
         """How often a failed call is retried at most."""
         return self._transport.config.max_retries
@@ -83,11 +90,12 @@ class ClientBase:
     def with_options(
         self,
         *,
-        agent_token: str | None = None,
+        agent_token: AgentToken | None = None,
         trace_id: str | None = None,
         timeout: float | None = None,
         max_retries: int | None = None,
         on_unavailable: OnUnavailable | None = None,
+        default_headers: Mapping[str, str] | None = None,
     ) -> Self:
         """Return a client with other options, over the same connections.
 
@@ -95,11 +103,13 @@ class ClientBase:
         connections.
 
         Args:
-            agent_token: The agent to act as; defaults to this client's.
+            agent_token: The token of the agent to act as, or a callable that returns it; defaults to this
+                client's.
             trace_id: 1 to 128 visible ASCII characters; defaults to this client's.
             timeout: Seconds that one call may take; defaults to this client's.
             max_retries: How often a failed call is retried at most; defaults to this client's.
             on_unavailable: `"raise"`, `"deny"` or `"allow"`; defaults to this client's.
+            default_headers: Headers of every request, in place of this client's; defaults to this client's.
 
         Returns:
             A client with all other settings of this one, as they are now.
@@ -112,13 +122,14 @@ class ClientBase:
             ```
         """
         if agent_token == "":
-            raise ConfigurationError("agent_token is empty. Pass a token, or omit it.")
+            raise ConfigurationError("Invalid agent_token: it is empty. Pass a token, or omit it.")
         changes: dict[str, Any] = {
-            "agent_token": secret(agent_token),
+            "agent_token": token_or_provider(agent_token),
             "trace_id": trace_id or None,
             "timeout": timeout,
             "max_retries": max_retries,
             "on_unavailable": on_unavailable,
+            "default_headers": default_headers,
         }
         given = {name: value for name, value in changes.items() if value is not None}
         client = copy.copy(self)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshguard._wire.intake import Body, detach
 
@@ -27,9 +27,12 @@ def read_body(response: httpx.Response, limit: int, is_late: Callable[[], bool])
     """
     body = Body(response, limit, is_late)
     try:
-        for piece in response.stream:  # type: ignore[union-attr]
+        stream: Any = response.stream  # `httpx` declares both kinds
+        for piece in stream:
             body.add(piece)
-    finally:
+        response.close()
+    except BaseException:
         response.close()
         detach(response)
+        raise
     body.complete()

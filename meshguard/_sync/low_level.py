@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -15,29 +15,29 @@ from meshguard.exceptions import InvalidResponseError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshguard._sync.transport import SyncTransport
     from meshguard._wire.intake import Limiter
+    from meshguard._wire.low_level import Sender
+    from meshguard._wire.requests import Credential
 
 
 class SharedConnections(httpx.BaseTransport):
-    """Sends requests of the low-level client through a transport, and so over its connections."""
+    """Sends requests of the low-level client over the connections of another."""
 
-    def __init__(self, transport: SyncTransport) -> None:
-        self._transport = transport
+    def __init__(self, sender: Sender, credential: Credential) -> None:
+        self._sender = sender
+        self._credential: Credential = credential
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request of the generated client."""
-        check_origin(self._transport.config, request)
+        check_origin(self._sender.config, request)
         request.headers["Accept-Encoding"] = "identity"
         try:
-            response = self._transport.http_client().send(
-                request, auth=None, stream=True, follow_redirects=False
-            )
+            response = self._sender.send_as(request, self._credential)
         except httpx.HTTPError as error:
             raise detach_error(error) from None
         stream = BoundedStream(response)
         try:
-            stream.limiter = limiter_for(self._transport.config, request, response)
+            stream.limiter = limiter_for(self._sender.config, request, response)
         except InvalidResponseError:
             stream.close()
             raise
@@ -53,7 +53,8 @@ class BoundedStream(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         if self._response is not None:
-            for piece in self._response.stream:  # type: ignore[union-attr]
+            stream: Any = self._response.stream  # `httpx` declares both kinds
+            for piece in stream:
                 yield self.limiter.count(piece)
 
     def close(self) -> None:

@@ -1,30 +1,33 @@
 # Made from meshguard/_async/policies.py by scripts/unasync; edit that file.
-"""Policies: what decisions are made from."""
+"""Policies."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from meshguard._sync.base import ClientBase
-from meshguard._wire.requests import ApiCall, mapping, segment, text, text_block
+from meshguard._wire import decisions, policies
+from meshguard._wire.requests import ApiCall, segment
 from meshguard._wire.responses import read_as, read_items, read_nothing, typed
-from meshguard.exceptions import InvalidRequestError
 from meshguard.types import Policy, PolicyValidation
 
-_YAML_NAME = re.compile(r"^name:[ \t]+([\"']?)(?P<name>[A-Za-z0-9._-]{1,128})\1[ \t]*(?:#.*)?$", re.MULTILINE)
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshguard.types import HypotheticalAgent, PolicyDecision, PolicySource
 
 
 class Policies(ClientBase):
-    """The methods that administer policies."""
+    """The methods that administer policies.
+
+    Args:
+        policy: A mapping, JSON or YAML text, or the `pathlib.Path` of a file with such text.
+        name: The policy's name.
+    """
 
     def list_policies(self) -> list[Policy]:
-        """List the policies in force, by name. Operation `list_policies`.
-
-        Returns:
-            The policies; each has `name` and `rules`.
+        """List the active policies by name. Operation `list_policies`.
 
         Example:
             ```python
@@ -36,17 +39,10 @@ class Policies(ClientBase):
         return self._transport.send(ApiCall("list_policies", "GET", "/admin/policies", read))
 
     def get_policy(self, name: str) -> Policy:
-        """Fetch one policy. Operation `get_policy`.
-
-        Args:
-            name: The policy's name.
-
-        Returns:
-            The policy as it is in force.
+        """Return an active policy. Operation `get_policy`.
 
         Raises:
-            NotFoundError: There is no such policy.
-            InvalidRequestError: The name is empty, a dot segment, or holds control characters.
+            NotFoundError: No policy has this name.
 
         Example:
             ```python
@@ -58,21 +54,16 @@ class Policies(ClientBase):
         path = f"/admin/policies/{segment('name', name)}"
         return self._transport.send(ApiCall("get_policy", "GET", path, read_as(Policy)))
 
-    def apply_policy(self, policy: Mapping[str, object] | Policy | str, name: str | None = None) -> Policy:
-        """Put a policy in force, in place of the one of its name. Operation `apply_policy`.
+    def apply_policy(self, policy: PolicySource, name: str | None = None) -> Policy:
+        """Activate a policy, in place of the active one of its name. Operation `apply_policy`.
 
         Args:
-            policy: The policy as a mapping, or as YAML text.
-            name: The policy's name; read from the policy when left out. YAML text needs it unless `name:`
-                starts a line of its own.
-
-        Returns:
-            The policy as it is in force now.
+            policy: A mapping, JSON or YAML text, or the `pathlib.Path` of a file with such text.
+            name: The policy's name; read from the policy by default.
 
         Raises:
-            InvalidRequestError: The policy has faults; `details` has each with its path. The one in force
-                stays.
-            ConflictError: The name is not the policy's, or the policy belongs to a file of the gateway.
+            InvalidRequestError: The policy has errors, listed in `details`; the active one stays.
+            ConflictError: The policy has another name, or is managed in a file of the gateway.
 
         Example:
             ```python
@@ -80,43 +71,77 @@ class Policies(ClientBase):
             client.apply_policy(policy)
             ```
         """
-        path = f"/admin/policies/{segment('name', name or _name_of(policy))}"
-        call = ApiCall("apply_policy", "PUT", path, read_as(Policy), _body(policy))
+        source = policies.document(policy)
+        path = f"/admin/policies/{segment('name', name or policies.name_of(source))}"
+        call = ApiCall("apply_policy", "PUT", path, read_as(Policy), policies.body(source))
         return self._transport.send(call)
 
-    def validate_policy(self, policy: Mapping[str, object] | Policy | str) -> PolicyValidation:
-        """Find the faults of a policy without applying it. Operation `validate_policy`.
+    def validate_policy(self, policy: PolicySource) -> PolicyValidation:
+        """Find the errors of a policy without applying it. Operation `validate_policy`.
 
         Args:
-            policy: What is meant as a policy, as a mapping or as YAML text.
-
-        Returns:
-            `valid`, `errors` and `warnings`; each fault has a `path` and a `message`.
-
-        Raises:
-            InvalidRequestError: It can't be read at all.
+            policy: A mapping, JSON or YAML text, or the `pathlib.Path` of a file with such text.
 
         Example:
             ```python
             policy = {"name": "readers", "rules": [{"effect": "alow", "actions": ["read:*"]}]}
-            faults = client.validate_policy(policy)
-            print(faults["errors"])
+            validation = client.validate_policy(policy)
+            print(validation["valid"], validation["errors"])
             ```
         """
-        path = "/admin/policies/validate"
-        call = ApiCall("validate_policy", "POST", path, read_as(PolicyValidation), _body(policy))
+        path, options = "/admin/policies/validate", policies.body(policies.document(policy))
+        call = ApiCall("validate_policy", "POST", path, read_as(PolicyValidation), options)
+        return self._transport.send(call)
+
+    def test_policies(
+        self,
+        action: str,
+        resource: str | None = None,
+        *,
+        agent: str | HypotheticalAgent,
+        context: Mapping[str, object] | None = None,
+        policy: str | None = None,
+        candidate: PolicySource | None = None,
+    ) -> PolicyDecision:
+        """Return the decision that an agent would get, with its explanation. Operation `test_policies`.
+
+        Nothing is recorded as an action of the agent.
+
+        Args:
+            action: The action, by convention `verb:object`.
+            resource: What the action would be done to.
+            agent: An agent's ID, or the fields of a hypothetical agent, such as `{"trustTier": "verified"}`.
+            context: Facts about the request, as for `check`.
+            policy: The name of the only policy to evaluate; all are evaluated by default.
+            candidate: A policy to evaluate as if it were active, in any form that `apply_policy` takes.
+
+        Raises:
+            NotFoundError: There is no such agent or policy.
+
+        Example:
+            ```python
+            policy = {"name": "readers", "rules": [{"effect": "allow", "actions": ["read:*"]}]}
+            agent = {"trustTier": "verified", "tags": ["support"]}
+            decision = client.test_policies("read:contacts", agent=agent, candidate=policy)
+            print(decision.allowed, decision.reason)
+            ```
+        """
+        call = decisions.test_policies(
+            action,
+            resource,
+            agent=agent,
+            context=context,
+            policy=policy,
+            candidate=None if candidate is None else policies.document(candidate),
+        )
         return self._transport.send(call)
 
     def delete_policy(self, name: str) -> None:
-        """Take a policy out of force. Operation `delete_policy`.
-
-        Args:
-            name: The policy's name.
+        """Deactivate and remove a policy. Operation `delete_policy`.
 
         Raises:
-            NotFoundError: There is no such policy.
-            ConflictError: The policy belongs to a file of the gateway.
-            InvalidRequestError: The name is empty, a dot segment, or holds control characters.
+            NotFoundError: No policy has this name.
+            ConflictError: The policy is managed in a file of the gateway.
 
         Example:
             ```python
@@ -127,21 +152,3 @@ class Policies(ClientBase):
         """
         path = f"/admin/policies/{segment('name', name)}"
         self._transport.send(ApiCall("delete_policy", "DELETE", path, read_nothing, retryable=False))
-
-
-def _name_of(policy: Mapping[str, object] | Policy | str) -> str:
-    if isinstance(policy, Mapping):
-        name = policy.get("name")
-    else:
-        found = _YAML_NAME.search(text_block("policy", policy))
-        name = found and found["name"]
-    if not name:
-        raise InvalidRequestError("The policy has no name that can be read from it. Pass name as well.")
-    return text("name", name)
-
-
-def _body(policy: Mapping[str, object] | Policy | str) -> dict[str, Any]:
-    if isinstance(policy, str):
-        yaml = text_block("policy", policy)
-        return {"content": yaml.encode(), "headers": {"Content-Type": "application/yaml"}}
-    return {"json": mapping("policy", policy)}

@@ -1,11 +1,9 @@
 # Made from meshguard/_async/system.py by scripts/unasync; edit that file.
-"""The gateway about itself."""
+"""The gateway itself."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import httpx
 
 from meshguard._sync.base import ClientBase
 from meshguard._wire.body import parse_object
@@ -15,17 +13,20 @@ from meshguard.exceptions import MeshGuardError
 from meshguard.types import Health
 
 if TYPE_CHECKING:
+    import httpx
     from meshguard_api import AuthenticatedClient
+
+_UNHEALTHY = 503
 
 
 class System(ClientBase):
     """The methods about the gateway itself, and the generated client."""
 
     def health(self) -> Health:
-        """Fetch the state of the gateway, also when it is unhealthy. Operation `get_health`.
+        """Return the state of the gateway, healthy or not. Operation `get_health`.
 
         Returns:
-            `status` (`healthy` or `unhealthy`), `version` and `mode`; with an admin token also `checks`,
+            `status` (`"healthy"` or `"unhealthy"`), `version` and `mode`; with an admin token also `checks`,
             `timestamp` and `uptime`.
 
         Example:
@@ -38,10 +39,7 @@ class System(ClientBase):
         return self._transport.send(_health("admin" if as_admin else None))
 
     def is_healthy(self) -> bool:
-        """Whether the gateway answers and is healthy; never raises. Operation `get_health`.
-
-        Returns:
-            True if it says so itself, False in every other case.
+        """Whether the gateway responds and is healthy; never raises. Operation `get_health`.
 
         Example:
             ```python
@@ -57,25 +55,25 @@ class System(ClientBase):
 
     @property
     def api(self) -> AuthenticatedClient:
-        """The generated client, as the agent, for every operation of the contract as it is on the wire.
+        """The generated client with the agent's token, for every operation of the contract.
 
-        It uses this client's connections, tokens, trace id and timeout, shows no token in its repr, does not
-        repeat calls, and raises `httpx`'s errors. Import what it needs from `meshguard_api`.
+        It shares this client's connections, trace ID and timeout, hides the token in its repr, does not
+        retry, and raises `httpx`'s errors. Import operations and models from `meshguard_api`.
 
         Example:
             ```python
             from meshguard_api.api.decisions import evaluate
             from meshguard_api.models import EvaluateRequest
 
-            answer = evaluate.sync(client=client.api, body=EvaluateRequest(action="read:contacts"))
-            print(answer)
+            decision = evaluate.sync(client=client.api, body=EvaluateRequest(action="read:contacts"))
+            print(decision)
             ```
         """
         return self._transport.generated("agent")
 
     @property
     def admin_api(self) -> AuthenticatedClient:
-        """The generated client, as the administrator; see `api`.
+        """The generated client with the admin token; see `api`.
 
         Example:
             ```python
@@ -96,6 +94,6 @@ def _health(credential: Credential | None) -> ApiCall[Health]:
 def _read_health(response: httpx.Response) -> Health:
     """Read the health of a gateway; an unhealthy one returns 503 and the same fields."""
     body = parse_object(response) or {}
-    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "status" in body:
+    if response.status_code == _UNHEALTHY and "status" in body:
         return typed(Health, response, body)
     return read_as(Health)(response)

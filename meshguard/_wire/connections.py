@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import httpx
 
@@ -12,7 +12,12 @@ from meshguard.exceptions import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HttpClient = TypeVar("HttpClient", httpx.Client, httpx.AsyncClient)
+
+class _Wrapper(Protocol):
+    raw: Any
+
+
+HttpClient = TypeVar("HttpClient", bound=_Wrapper)
 
 # Connections of the parent's event loop: collecting one would close it, with a warning.
 _LEFT_TO_PARENT: list[Any] = []
@@ -39,7 +44,7 @@ class Connections(Generic[HttpClient]):
     @property
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more."""
-        return self._is_closed if self.given is None else self.given.is_closed
+        return self._is_closed if self.given is None else bool(self.given.raw.is_closed)
 
     def client(self, *, direct: bool) -> HttpClient:
         """Return this process's client.
@@ -86,19 +91,19 @@ class Connections(Generic[HttpClient]):
         self._process = process
         for key, client in inherited:
             if key[0] != process and self._made.pop(key, None) is not None:
-                _drop_connections(client)
+                _drop_connections(client.raw)
         if self.given is not None:
-            _drop_connections(self.given)
+            _drop_connections(self.given.raw)
 
 
-def is_proxied(client: httpx.Client | httpx.AsyncClient, url: httpx.URL) -> bool:
-    """Whether an `httpx` client sends requests for a URL to a proxy."""
+def is_proxied(client: Any, url: httpx.URL) -> bool:
+    """Whether a client of `httpx` or `httpx2` sends requests for a URL to a proxy."""
     find = getattr(client, "_transport_for_url", None)
     pool = getattr(find(url), "_pool", None) if find else None
     return type(pool).__name__.endswith("Proxy") or getattr(pool, "_proxy", None) is not None
 
 
-def _drop_connections(client: httpx.Client | httpx.AsyncClient) -> None:
+def _drop_connections(client: Any) -> None:
     """Empty the pools of a client that another process filled, and send nothing over the connections.
 
     This closes a socket only in this process. Sockets of an event loop stay open: closing one would remove it
@@ -107,15 +112,14 @@ def _drop_connections(client: httpx.Client | httpx.AsyncClient) -> None:
     mounted = getattr(client, "_mounts", {}).values()
     for transport in (getattr(client, "_transport", None), *mounted):
         pool: Any = getattr(transport, "_pool", None)
-        connections = getattr(pool, "_connections", None)
-        if not isinstance(connections, list):
+        if not isinstance(getattr(pool, "_connections", None), list):
             continue
-        inherited = connections[:]
-        connections.clear()
-        pool._requests.clear()  # noqa: SLF001 - httpcore has no public way
+        inherited: list[Any] = pool._connections[:]  # noqa: SLF001 - httpcore has no public way
+        pool._connections.clear()  # noqa: SLF001
+        pool._requests.clear()  # noqa: SLF001
         # A thread of the parent may have held the lock, and does not exist here.
         pool._optional_thread_lock = type(pool._optional_thread_lock)()  # noqa: SLF001
-        if isinstance(client, httpx.Client):
+        if not hasattr(client, "aclose"):
             for connection in inherited:
                 connection.close()
         else:

@@ -3,88 +3,122 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Coroutine
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from meshguard._wire.errors import REQUEST_ID_HEADER, TRACE_HEADER
-from meshguard.exceptions import AuthenticationError, InvalidResponseError
+from meshguard.config import Secret, check_token
+from meshguard.exceptions import AuthenticationError, ConfigurationError, InvalidResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from meshguard._wire.requests import Credential
     from meshguard.config import Config
 
-_HEADERS = {"agent": "Authorization", "admin": "X-Admin-Token", None: ""}
+_TOKEN_HEADERS = ("Authorization", "X-Admin-Token")
 
 
-class Sender(Protocol):
-    """What a credential has to know of a transport."""
-
-    config: Config
-
-    def check_exposure(self) -> None:
-        """Check that a token may be sent, and warn if it can be read on the way."""
-
-
-class TokenAuth(httpx.Auth):
+class Identity:
     """Puts IDs and a token on a request while it is sent, and matches the response to it.
 
     Each attempt has its own ID, so that a late response to an earlier one is not mistaken for its own.
 
     Args:
-        sender: The transport.
+        config: The client's settings.
         credential: Whose token is sent.
-
-    Raises:
-        AuthenticationError: There is no such token.
+        token: The token.
     """
 
-    def __init__(self, sender: Sender, credential: Credential | None) -> None:
-        if credential and not getattr(sender.config, f"{credential}_token"):
-            raise AuthenticationError(
-                f"This call needs an {credential} token. Pass {credential}_token, or set "
-                f"MESHGUARD_{credential.upper()}_TOKEN."
-            )
-        self._sender = sender
+    def __init__(self, config: Config, credential: Credential | None, token: Secret | None) -> None:
+        self._token = token
+        self._config = config
         self._credential = credential
+        self._sent = ""
+        self._shown = httpx.Headers()
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Identify the request, then remove its token.
+    def put_on(self, request: httpx.Request) -> None:
+        """Identify an attempt to send a request."""
+        shown = self._shown = request.headers
+        shown[TRACE_HEADER] = self._config.trace_id
+        shown[REQUEST_ID_HEADER] = self._sent = os.urandom(16).hex()
+        request.headers = sent = masked(httpx.Headers)(shown, shown.encoding)
+        if defaults := self._config.default_headers:
+            sent.hidden = (*_TOKEN_HEADERS, *defaults)
+            sent.update({name: str(value) for name, value in defaults.items() if name not in shown})
+        if self._credential == "agent":
+            sent["Authorization"] = f"Bearer {self._token}"
+        elif self._credential == "admin":
+            sent["X-Admin-Token"] = str(self._token)
 
-        Raises:
-            InvalidResponseError: The response belongs to another request.
-            ConfigurationError: The token would be sent unencrypted, and `require_tls` is set.
-        """
-        config = self._sender.config
-        name, token = _HEADERS[self._credential], None
-        if self._credential:
-            token = getattr(config, f"{self._credential}_token")
-            self._sender.check_exposure()
-        request.headers[TRACE_HEADER] = config.trace_id
-        sent = request.headers[REQUEST_ID_HEADER] = os.urandom(16).hex()
-        if token:
-            if self._credential == "admin":
-                request.headers = _MaskedHeaders(request.headers)
-            request.headers[name] = f"Bearer {token}" if self._credential == "agent" else str(token)
-        try:
-            response = yield request
-        finally:
-            if token:
-                request.headers.pop(name, None)
-        if response.headers.get(REQUEST_ID_HEADER, sent) != sent:
-            raise InvalidResponseError(
-                f"The response (status {response.status_code}) belongs to another request: its X-Request-ID "
-                "differs. Have proxies in front of the gateway pass X-Request-ID unchanged.",
-                status_code=response.status_code,
-            )
+    def take_off(self, request: httpx.Request) -> None:
+        """Leave neither a token nor a default header on the request."""
+        request.headers = self._shown
+        for name in _TOKEN_HEADERS:
+            if name in request.headers:
+                del request.headers[name]
+
+    def matches(self, response: httpx.Response) -> bool:
+        """Whether the response is to the last attempt, as far as it says."""
+        return bool(response.headers.get(REQUEST_ID_HEADER, self._sent) == self._sent)
 
 
-class _MaskedHeaders(httpx.Headers):
-    """Headers whose repr hides the admin token, as `httpx` hides `Authorization`."""
+def another_request(response: httpx.Response) -> InvalidResponseError:
+    """Return the error for a response to another request."""
+    return InvalidResponseError(
+        f"The response (status {response.status_code}) belongs to another request: its X-Request-ID "
+        "differs. Have proxies in front of the gateway pass X-Request-ID unchanged.",
+        status_code=response.status_code,
+    )
 
-    def __repr__(self) -> str:
-        shown = httpx.Headers(self)
-        shown["X-Admin-Token"] = "[secure]"
-        return repr(shown)
+
+def missing_token(credential: Credential) -> AuthenticationError:
+    """Return the error for a call without its token."""
+    return AuthenticationError(
+        f"This call needs an {credential} token. Pass {credential}_token, or set "
+        f"MESHGUARD_{credential.upper()}_TOKEN."
+    )
+
+
+def provided_token(value: object) -> Secret:
+    """Check what a callable `agent_token` returned.
+
+    Raises:
+        ConfigurationError: It is not a token.
+    """
+    if not isinstance(value, str) or not value:
+        kind = "an empty string" if value == "" else f"a value of type {type(value).__name__}"
+        raise ConfigurationError(
+            f"Invalid token from agent_token: it returned {kind}. Return a non-empty string."
+        )
+    token = Secret(value)
+    check_token("token from agent_token", token)
+    return token
+
+
+def unusable_token(value: object) -> ConfigurationError:
+    """Return the error for an async callable, which the sync client cannot wait for."""
+    if isinstance(value, Coroutine):
+        value.close()
+    return ConfigurationError(
+        "Invalid token from agent_token: it returned an awaitable, which MeshGuardClient cannot await. "
+        "Pass a function that returns a string, or use AsyncMeshGuardClient."
+    )
+
+
+@cache
+def masked(headers_class: type[Any]) -> type[Any]:
+    """Return a subclass of `httpx.Headers` or its like whose repr hides tokens and default headers."""
+
+    class MaskedHeaders(headers_class):  # type: ignore[misc]
+        hidden: tuple[str, ...] = _TOKEN_HEADERS
+
+        def __repr__(self) -> str:
+            shown = headers_class(self)
+            for name in self.hidden:
+                if name in shown:
+                    shown[name] = "[secure]"
+            return repr(shown)
+
+    return MaskedHeaders

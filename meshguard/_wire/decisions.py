@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from meshguard import exact_json
-from meshguard._wire.body import parse_object, string
+from meshguard._wire.body import as_list, as_object, parse_object, string
 from meshguard._wire.errors import DECISION_HEADER, denied, error_for, invalid_response, trace_id_of
+from meshguard._wire.explanations import read_explanation
 from meshguard._wire.requests import ApiCall, fits_header, mapping, text
 from meshguard._wire.responses import read_object
 from meshguard.exceptions import (
@@ -20,10 +19,12 @@ from meshguard.exceptions import (
     MeshGuardError,
     PolicyDeniedError,
 )
-from meshguard.types import CheckRequest, Explanation, OnUnavailable, PolicyDecision
+from meshguard.types import CheckRequest, OnUnavailable, PolicyDecision
 
 if TYPE_CHECKING:
     import httpx
+
+    from meshguard.exact_json import Encoded
 
 BATCH_SIZE = 1000
 _UNAVAILABLE_STATUSES = frozenset({502, 503, 504})
@@ -31,8 +32,7 @@ _UNAVAILABLE_STATUSES = frozenset({502, 503, 504})
 _log = logging.getLogger("meshguard")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a decision is about."""
 
     action: str
@@ -77,10 +77,36 @@ def check_many(
 ) -> list[ApiCall[list[PolicyDecision]]]:
     """Operation `evaluate_batch`, one call for each batch."""
     if isinstance(requests, str | Mapping):
-        raise InvalidRequestError("check_many takes a list of actions. For one action use check.")
+        raise InvalidRequestError(
+            "Invalid requests of check_many: it takes a list. Use check for one action."
+        )
     bodies = [_evaluate_body({"action": item} if isinstance(item, str) else item) for item in requests]
     batches = [bodies[start : start + BATCH_SIZE] for start in range(0, len(bodies), BATCH_SIZE)]
     return [_check_batch(batch, on_unavailable) for batch in batches]
+
+
+def test_policies(
+    action: str,
+    resource: str | None,
+    *,
+    agent: str | Mapping[str, Any],
+    context: Mapping[str, Any] | None,
+    policy: str | None,
+    candidate: Mapping[str, Any] | str | None,
+) -> ApiCall[PolicyDecision]:
+    """Operation `test_policies`."""
+    body = _evaluate_body({"action": action, "resource": resource, "context": context})
+    question = Question(body["action"], body.get("resource"))
+    if isinstance(agent, str):
+        body["agentId"] = text("agent", agent)
+    else:
+        body["agent"] = mapping("agent", agent)
+    if policy is not None:
+        body["policy"] = text("policy", policy)
+    if candidate is not None:
+        body["candidateText" if isinstance(candidate, str) else "candidate"] = candidate
+    read = partial(_read_decision, question)
+    return ApiCall("test_policies", "POST", "/admin/policies/test", read, _exact_json(body))
 
 
 def raise_if_denied(decision: PolicyDecision) -> PolicyDecision:
@@ -111,9 +137,11 @@ def _check_batch(
 
 def _evaluate_body(request: CheckRequest) -> dict[str, Any]:
     if not isinstance(request, Mapping) or "action" not in request:
-        raise InvalidRequestError('Each request of check_many is an action, or {"action": ...}.')
+        raise InvalidRequestError('Invalid request of check_many: it must be an action, or {"action": ...}.')
     if unknown := request.keys() - CheckRequest.__annotations__.keys():
-        raise InvalidRequestError(f"A request of check_many has no field {min(map(str, unknown))!r}.")
+        raise InvalidRequestError(
+            f"Invalid request of check_many: there is no field {min(map(str, unknown))!r}. Remove it."
+        )
     body: dict[str, Any] = {"action": text("action", request["action"])}
     if resource := request.get("resource"):
         body["resource"] = text("resource", resource)
@@ -124,24 +152,26 @@ def _evaluate_body(request: CheckRequest) -> dict[str, Any]:
     return body
 
 
-def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, exact_json.Encoded]:
+def _exact_context(context: Mapping[Any, Any]) -> Mapping[str, Encoded]:
+    from meshguard import exact_json  # noqa: PLC0415 - many programs send no context
+
     try:
         return exact_json.encode_members(context)
     except exact_json.InexactError as error:
         raise InvalidRequestError(
-            f"The context can't be sent: its member {error.name} has no exact JSON value, "
-            f"since it contains {error.cause}. Convert it to one, or omit the member."
+            f"Cannot send the context: its member {error.name} has no exact JSON value, "
+            f"because it contains {error.cause}. Convert or omit it."
         ) from None
 
 
 def _exact_json(body: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a call with a JSON body whose numbers are exact, unlike those of `httpx`."""
+    from meshguard import exact_json  # noqa: PLC0415 - as above
+
     try:
         content = exact_json.encode(body).encode()
     except exact_json.InexactError as error:
-        raise InvalidRequestError(
-            f"The request can't be sent: it contains {error.cause}. Send less."
-        ) from None
+        raise InvalidRequestError(f"Cannot send the request: it contains {error.cause}. Send less.") from None
     return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
@@ -156,12 +186,13 @@ def _read_decision(question: Question, response: httpx.Response) -> PolicyDecisi
 
 
 def _read_batch(questions: Sequence[Question], response: httpx.Response) -> list[PolicyDecision]:
-    decisions = read_object(response).get("decisions")
-    if not isinstance(decisions, list) or len(decisions) != len(questions):
+    decisions = as_list(read_object(response).get("decisions"))
+    if decisions is None or len(decisions) != len(questions):
         raise invalid_response(response, "it does not have one decision for each request")
-    if not all(isinstance(item, dict) for item in decisions):
+    bodies = [body for item in decisions if (body := as_object(item)) is not None]
+    if len(bodies) != len(decisions):
         raise invalid_response(response, "a decision is not an object")
-    return [_decision(*pair, response, None) for pair in zip(questions, decisions, strict=True)]
+    return [_decision(*pair, response, None) for pair in zip(questions, bodies, strict=True)]
 
 
 def _decision(
@@ -188,14 +219,10 @@ def _decision(
         question.resource,
         string(body.get("auditId")),
         body.get("wouldDeny") is True,
-        explanation=_explanation(body.get("explanation")),
+        explanation=read_explanation(body.get("explanation")),
         conditional=conditional if isinstance(conditional := body.get("conditional"), bool) else None,
         status_code=response.status_code,
     )
-
-
-def _explanation(value: Any) -> Explanation | None:
-    return cast("Explanation", value) if isinstance(value, dict) else None
 
 
 def _decide_unavailable(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
-from meshguard._wire.body import find_mismatch, parse_object, string
+from meshguard._wire.body import as_list, find_mismatch, parse_object, string
 from meshguard.exceptions import (
     AuthenticationError,
     ConfigurationError,
@@ -71,7 +71,9 @@ def _error_for(response: httpx.Response, action: str | None, resource: str | Non
     if status < httpx.codes.BAD_REQUEST or status > _LAST_STATUS:
         return invalid_response(response, "that status does not answer this request")
     details = _details(body)
-    message = _message(body, details) or f"The gateway rejected the request with status {status}."
+    message = _message(body, details) or f"{origin(response)} rejected the request with status {status}."
+    if status == int(httpx.codes.UNAUTHORIZED):
+        message = _rejected_token(response)
     about: dict[str, Any] = {
         "status_code": status,
         "trace_id": trace_id_of(response, body),
@@ -84,14 +86,15 @@ def _error_for(response: httpx.Response, action: str | None, resource: str | Non
             return RateLimitError(message, retry_after=retry_after(response, body), **about)
         case _ if status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return GatewayError(message, **about)
-    return _ERRORS.get(status, MeshGuardError)(message, **about)
+        case _:
+            return _ERRORS.get(status, MeshGuardError)(message, **about)
 
 
 def invalid_response(response: httpx.Response, cause: str) -> InvalidResponseError:
     """Return the error for a response that no gateway sends."""
     error = InvalidResponseError(
-        f"The response (status {response.status_code}) is not a gateway's: {cause}. "
-        "Check gateway_url, and what is between this program and the gateway.",
+        f"The response of {origin(response)} (status {response.status_code}) is not a gateway's: {cause}. "
+        "Check MESHGUARD_GATEWAY_URL and any proxy in between.",
         status_code=response.status_code,
         trace_id=trace_id_of(response),
     )
@@ -115,8 +118,11 @@ def denied(decision: PolicyDecision) -> PolicyDeniedError:
 
 def trace_id_of(response: httpx.Response, body: Mapping[str, Any] | None = None) -> str | None:
     """Return the trace ID of a response, or of its request."""
-    sent = response.request.headers.get(TRACE_HEADER)
-    return string((body or {}).get("traceId")) or response.headers.get(TRACE_HEADER) or sent
+    return (
+        string((body or {}).get("traceId"))
+        or response.headers.get(TRACE_HEADER)
+        or response.request.headers.get(TRACE_HEADER)
+    )
 
 
 def retry_after(
@@ -135,20 +141,25 @@ def retry_after(
     return seconds if 0 <= seconds < float("inf") else None
 
 
-def map_exception(error: Exception) -> MeshGuardError:
+def map_exception(error: Exception, gateway_url: str) -> MeshGuardError:
     """Return the error for a failure to send or receive, detached from its request."""
     detach_error(error)
     if isinstance(error, MeshGuardError):
         return error
     if is_interruption(error):
-        return GatewayUnavailableError(f"The gateway can't be reached: {type(error).__name__}: {error}")
+        return GatewayUnavailableError(
+            f"Cannot reach the gateway at {gateway_url}: {type(error).__name__}: {str(error).rstrip('.')}. "
+            "Check MESHGUARD_GATEWAY_URL; `meshguard serve --dev` runs a gateway."
+        )
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-        return InvalidRequestError("The request is not valid HTTP: check the method and the headers.")
+        return InvalidRequestError(
+            "Cannot send the request: it is not valid HTTP. Check its method and headers."
+        )
     if type(error) is RuntimeError:
-        return ConfigurationError(f"The HTTP client can't be used: {error}")
+        return ConfigurationError(f"Cannot use the HTTP client: {error}")
     return InvalidResponseError(
-        f"The response is not a gateway's ({type(error).__name__}). "
-        "Check gateway_url, and what is between this program and the gateway."
+        f"The response of {gateway_url} is not a gateway's: {type(error).__name__}. "
+        "Check MESHGUARD_GATEWAY_URL and any proxy in between."
     )
 
 
@@ -167,9 +178,25 @@ def is_interruption(error: Exception) -> bool:
     return isinstance(error, httpx.TimeoutException | httpx.NetworkError | httpx.ProxyError | OSError)
 
 
+def origin(response: httpx.Response) -> str:
+    """Return the scheme, host and port that a response came from."""
+    url = response.request.url
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
+def _rejected_token(response: httpx.Response) -> str:
+    before, proxied, _ = response.request.url.path.partition("/proxy/")
+    as_admin = not proxied and ("/admin/" in f"{before}/" or before.endswith("/health"))
+    identity = "admin" if as_admin else "agent"
+    return (
+        f"{origin(response)} rejected the {identity} token (missing, expired, replaced or revoked); "
+        f"check MESHGUARD_{identity.upper()}_TOKEN."
+    )
+
+
 def _is_denial(response: httpx.Response, body: Mapping[str, Any]) -> bool:
     stated = response.headers.get(DECISION_HEADER)
-    if stated is not None or response.status_code != httpx.codes.FORBIDDEN:
+    if stated is not None or response.status_code != httpx.codes.FORBIDDEN.value:
         return stated not in {None, "allow"}
     explained = isinstance(body.get("message", body.get("reason")), str)
     named = any(isinstance(body.get(name), str) for name in ("action", "policy", "rule"))
@@ -204,12 +231,8 @@ def _message(body: Mapping[str, Any], details: list[ErrorDetail]) -> str | None:
 
 
 def _details(body: Mapping[str, Any]) -> list[ErrorDetail]:
-    details = body.get("details")
-    return (
-        [item for item in details if not find_mismatch(ErrorDetail, item)]
-        if isinstance(details, list)
-        else []
-    )
+    details = as_list(body.get("details")) or []
+    return [item for item in details if not find_mismatch(ErrorDetail, item)]
 
 
 def _seconds_until(date: str, now: datetime) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import httpx
 
@@ -10,15 +10,36 @@ from meshguard._wire.intake import Limiter, encodings, unrequested
 from meshguard.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
+    from meshguard._wire.requests import Credential
     from meshguard.config import Config
+
+
+class Sender(Protocol):
+    """A transport of the sync client."""
+
+    config: Config
+
+    def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
+        """Send a request with the token of an identity."""
+        ...
+
+
+class AsyncSender(Protocol):
+    """A transport of the async client."""
+
+    config: Config
+
+    async def send_as(self, request: httpx.Request, credential: Credential) -> httpx.Response:
+        """Send a request with the token of an identity."""
+        ...
 
 
 def check_origin(config: Config, request: httpx.Request) -> None:
     """Do nothing if the request goes to the gateway; a redirect could lead it, and the token, elsewhere."""
     if _origin(request.url) != _origin(httpx.URL(config.gateway_url)):
         raise InvalidRequestError(
-            "The request goes to another host than gateway_url, and would carry the token there. "
-            "Use a client without a token for it."
+            "Cannot send the request: its host is not that of gateway_url, and must not get the token. "
+            "Use a client without a token."
         )
 
 

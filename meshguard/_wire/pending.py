@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar
 
@@ -87,11 +88,11 @@ def _forgotten(call: Pending[Any], what: str) -> str:
 
 if MYPY:  # which reports an unused coroutine, and with `truthy-bool` one in a condition
 
-    def decides(function: F) -> F:
+    def decides(function: F) -> F:  # pyright: ignore[reportRedeclaration] - it sees both branches
         """Return the method as it is."""
         return function
 
-    def awaited(function: F) -> F:
+    def awaited(function: F) -> F:  # pyright: ignore[reportRedeclaration] - it sees both branches
         """Return the method as it is."""
         return function
 
@@ -119,9 +120,8 @@ _unmarked: list[Any] = []
 
 def _as_coroutine_function(function: Callable[P, T]) -> Callable[P, T]:
     """Mark a function that returns a coroutine as `async def` would."""
-    if hasattr(inspect, "markcoroutinefunction"):  # Python 3.12
-        marked: Callable[P, T] = inspect.markcoroutinefunction(function)
-        return marked
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(function)
     _unmarked.append(function)
     return function
 

@@ -17,8 +17,8 @@ from meshguard.types import ProxyOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ABSOLUTE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_METHOD = re.compile(r"[A-Za-z]+")
+_ABSOLUTE_URL = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_METHOD = r"[A-Za-z]+"
 _OUR_HEADERS = frozenset({"authorization", "x-admin-token", "x-request-id"})
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,8 +33,8 @@ def request(
     options: ProxyOptions,
 ) -> ApiCall[httpx.Response]:
     """Operations `proxy_get` and its siblings; the generated ones take no path of several segments."""
-    if not (isinstance(method, str) and _METHOD.fullmatch(method)):
-        raise InvalidRequestError("method must be an HTTP method, such as GET.")
+    if not (isinstance(method, str) and re.fullmatch(_METHOD, method)):
+        raise InvalidRequestError("Invalid method: it must be an HTTP method, such as GET.")
     return ApiCall(
         "request",
         method.upper(),
@@ -62,11 +62,13 @@ def _upstream_path(path: str) -> str:
     plain = path.partition("?")[0]
     while plain != (plain := unquote(plain)):
         pass
-    if _ABSOLUTE_URL.match(plain) or "#" in path:
-        raise InvalidRequestError("path must be a path below the upstream's base URL, without a fragment.")
+    if re.match(_ABSOLUTE_URL, plain) or "#" in path:
+        raise InvalidRequestError(
+            "Invalid path: it must be a path below the upstream's base URL, without a fragment."
+        )
     if not is_sendable(plain) or not {".", ".."}.isdisjoint(re.split(r"[/\\]", plain)):
         raise InvalidRequestError(
-            "path must not contain dot segments or control characters, in any encoding."
+            "Invalid path: it must not contain dot segments or control characters, in any encoding."
         )
     return path
 
@@ -75,9 +77,11 @@ def _httpx_options(options: ProxyOptions) -> dict[str, Any]:
     if unknown := options.keys() - ProxyOptions.__annotations__.keys():
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     if options.get("auth") is not None:
-        raise InvalidRequestError("auth can't be set: the gateway adds the upstream's own credential.")
+        raise InvalidRequestError("Invalid auth: the gateway adds the upstream's own credential. Omit it.")
     if options.get("follow_redirects"):
-        raise InvalidRequestError("Redirects are returned. Follow one with a separate request.")
+        raise InvalidRequestError(
+            "Invalid follow_redirects: redirects are returned. Follow one with a separate request."
+        )
     ours = {"auth", "follow_redirects", "headers"}
     return {name: value for name, value in options.items() if name not in ours}
 
@@ -86,7 +90,7 @@ def _callers_headers(options: ProxyOptions) -> Iterator[tuple[bytes, bytes]]:
     try:
         headers = httpx.Headers(options.get("headers"))
     except (TypeError, ValueError, AttributeError):
-        raise InvalidRequestError("headers must be a mapping or pairs of ASCII text.") from None
+        raise InvalidRequestError("Invalid headers: they must be a mapping or pairs of ASCII text.") from None
     for name, value in headers.raw:
         lower = name.lower().decode("ascii", "replace")
         if lower not in _OUR_HEADERS and not lower.startswith("x-meshguard-"):
@@ -99,7 +103,7 @@ def _question_headers(action: str, resource: str | None) -> Iterator[tuple[bytes
             continue
         if not fits_header(text(name, value)):
             raise InvalidRequestError(
-                f"{name} of a proxied request must be at most 2,048 printable ASCII characters."
+                f"Invalid {name} of a proxied request: it must be at most 2,048 printable ASCII characters."
             )
         yield f"X-MeshGuard-{name.title()}".encode(), value.encode()
 

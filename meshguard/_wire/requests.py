@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar, cast
 from urllib.parse import quote
 
 from meshguard.exceptions import InvalidRequestError, MeshGuardError
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Credential = Literal["agent", "admin"]
 
-_HEADER_TEXT = re.compile(r"[!-~](?:[ -~]{0,2046}[!-~])?")
-_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Compiled when they are first used.
+_HEADER_TEXT = r"[!-~](?:[ -~]{0,2046}[!-~])?"
+_UNSENDABLE = r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def _reraise(error: MeshGuardError) -> Any:
@@ -29,7 +30,7 @@ def _never(_: httpx.Response) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)
 class ApiCall(Generic[T]):
     """One call of the gateway's API.
 
@@ -51,7 +52,7 @@ class ApiCall(Generic[T]):
     method: str
     path: str
     read: Callable[[httpx.Response], T]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     credential: Credential | None = "admin"
     retryable: bool = True
     recover: Callable[[MeshGuardError], T] = _reraise
@@ -60,31 +61,31 @@ class ApiCall(Generic[T]):
     is_small: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Some of the items, and the call that fetches more."""
+class Page(NamedTuple, Generic[T]):
+    """Some of the items, the cursor of the next page, and the call that fetches it."""
 
     items: list[T]
+    cursor: str | None
     next: ApiCall[Page[T]] | None
 
 
 def fits_header(value: str) -> bool:
     """Whether a header can carry the value."""
-    return isinstance(value, str) and _HEADER_TEXT.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch(_HEADER_TEXT, value) is not None
 
 
 def is_sendable(value: str) -> bool:
     """Whether a text is free of control characters and lone surrogates."""
-    return _UNSENDABLE.search(value) is None
+    return re.search(_UNSENDABLE, value) is None
 
 
 def text(name: str, value: Any) -> str:
     """Check a non-empty line of text."""
     if not isinstance(value, str) or not value:
-        raise InvalidRequestError(f"{name} must be a non-empty string.")
+        raise InvalidRequestError(f"Invalid {name}: it must be a non-empty string.")
     if not is_sendable(value):
         raise InvalidRequestError(
-            f"{name} must not contain line breaks, other control characters or lone surrogates."
+            f"Invalid {name}: it must not contain line breaks, other control characters or lone surrogates."
         )
     return value
 
@@ -98,28 +99,28 @@ def text_block(name: str, value: Any) -> str:
 def texts(name: str, values: Any) -> list[str]:
     """Check a list of texts."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidRequestError(f"{name} must be a list of strings.")
-    return [text(name, value) for value in values]
+        raise InvalidRequestError(f"Invalid {name}: it must be a list of strings.")
+    return [text(name, value) for value in cast("Iterable[object]", values)]
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
     """Check a mapping."""
     if not isinstance(value, Mapping):
-        raise InvalidRequestError(f"{name} must be a mapping.")
-    return dict(value)
+        raise InvalidRequestError(f"Invalid {name}: it must be a mapping.")
+    return dict(cast("Mapping[str, Any]", value))
 
 
 def segment(name: str, value: Any) -> str:
     """Check and encode one segment of a path."""
     if text(name, value) in {".", ".."}:
-        raise InvalidRequestError(f"{name} must not be a dot segment.")
+        raise InvalidRequestError(f"Invalid {name}: it must not be a dot segment.")
     return quote(value, safe="")
 
 
 def whole_number(name: str, value: Any) -> int:
     """Check a whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidRequestError(f"{name} must be a whole number.")
+        raise InvalidRequestError(f"Invalid {name}: it must be a whole number.")
     return value
 
 
@@ -128,7 +129,9 @@ def timestamp(name: str, value: Any) -> str | None:
     if value is None:
         return None
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise InvalidRequestError(f"{name} must be a datetime with a time zone, such as datetime.now(UTC).")
+        raise InvalidRequestError(
+            f"Invalid {name}: it must be a datetime with a time zone, such as datetime.now(UTC)."
+        )
     return value.isoformat()
 
 

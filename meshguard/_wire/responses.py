@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from meshguard._wire.body import find_mismatch, parse_object
+from meshguard._wire.body import as_list, find_mismatch, parse_object
 from meshguard._wire.errors import error_for, invalid_response
 from meshguard._wire.requests import ApiCall, Page, is_sendable
+from meshguard._wire.times import parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     import httpx
 
@@ -38,8 +40,8 @@ def read_as(expected: type[T]) -> Callable[[httpx.Response], T]:
 
 def read_items(response: httpx.Response, name: str, read_item: Callable[[httpx.Response, Any], T]) -> list[T]:
     """Return the list that a success has under a name."""
-    items = read_object(response).get(name)
-    if not isinstance(items, list):
+    items = as_list(read_object(response).get(name))
+    if items is None:
         raise invalid_response(response, f"/{name} is not a list")
     return [read_item(response, item) for item in items]
 
@@ -55,10 +57,10 @@ def read_page(
     items = read_items(response, name, read_item)
     following = read_object(response).get("nextCursor")
     if following is None:
-        return Page(items, None)
+        return Page(items, None, None)
     if not (isinstance(following, str) and following and following != cursor and is_sendable(following)):
         raise invalid_response(response, "/nextCursor leads nowhere")
-    return Page(items, call_for(following))
+    return Page(items, following, call_for(following))
 
 
 def typed(expected: type[T], response: httpx.Response, value: Any) -> T:
@@ -66,3 +68,11 @@ def typed(expected: type[T], response: httpx.Response, value: Any) -> T:
     if mismatch := find_mismatch(expected, value):
         raise invalid_response(response, mismatch)
     return cast("T", value)
+
+
+def read_time(response: httpx.Response, body: Mapping[str, Any], name: str) -> datetime:
+    """Return a field that is a time."""
+    try:
+        return parse_time(body[name])
+    except ValueError as error:
+        raise invalid_response(response, f"/{name}: {error}") from None

@@ -1,48 +1,48 @@
-"""`meshguard audit`: the audit log of a gateway, read, exported and verified."""
+"""`meshguard audit`: the audit log of a gateway."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import sys
-from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
-from meshguard import MeshGuardClient, MeshGuardError
-from meshguard.audit_verify import UnreadableError, Verifier, append_anchors, exact_number, read_anchors
-from meshguard.audit_verify import main as verify_files
+from meshguard.cli.app import App
+from meshguard.cli.audit_formats import CsvWriter, entry_of, plain
+from meshguard.cli.connection import LONG_TIMEOUT, open_client
+from meshguard.cli.errors import CommandError
+from meshguard.cli.exit_codes import ExitCode
+from meshguard.cli.options import AsJson, AsJsonLines, read_time
+from meshguard.cli.output import (
+    Column,
+    progress,
+    tracked,
+    write,
+    write_cells,
+    write_json,
+    write_json_line,
+    write_note,
+    write_table,
+    write_wrapped,
+)
+from meshguard.cli.text import printable, write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Mapping
 
-    from meshguard.audit_verify import Broken
+    from meshguard import MeshGuardClient
+    from meshguard.types import AuditVerification
 
-app = typer.Typer(
-    no_args_is_help=True, help="Read, export and verify a gateway's audit log.", rich_markup_mode=None
-)
-
-FAILED = 1
-UNUSABLE = 2
+app = App(help="Read, export and verify the audit log.")
 
 _PAGE = 1000
 _OVERLAP = timedelta(seconds=10)  # how much later than its time an entry may arrive and still be shown
-_LONG = 86_400.0  # seconds that verifying or exporting a large log may take
-_TRIES = 5  # while retention removes entries
-_AGO = re.compile(r"(\d{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class _Decision(StrEnum):
@@ -62,23 +62,37 @@ class _Period(StrEnum):
     month = "30d"
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an entry a line.")]
+class _Format(StrEnum):
+    csv = "csv"
+    jsonl = "jsonl"
+
+
 Decision = Annotated[_Decision | None, typer.Option(help="Only these decisions.")]
-Agent = Annotated[str | None, typer.Option(help="Only this agent's, by id or name.")]
-Action = Annotated[str | None, typer.Option(help="Only actions that fit; * is any run of characters.")]
-Policy = Annotated[str | None, typer.Option(help="Only what this policy decided.")]
+Agent = Annotated[
+    str | None, typer.Option("--agent", metavar="AGENT", help="Only this agent, by name or ID.")
+]
+Action = Annotated[
+    str | None,
+    typer.Option("--action", metavar="PATTERN", help="Only actions that match; * is any run of characters."),
+]
+Policy = Annotated[
+    str | None, typer.Option("--policy", metavar="NAME", help="Only decisions of this policy.")
+]
 Kind = Annotated[
     _Kind | None, typer.Option(help="Only decisions, administrators' changes, or cut exchanges.")
 ]
 Since = Annotated[
-    str | None, typer.Option(help="From this moment on: 2026-11-22T09:30:00Z, or 2h ago as 2h.")
+    str | None, typer.Option("--since", metavar="TIME", help="Not before 2026-11-22T09:30:00Z, or 2h (ago).")
 ]
-Until = Annotated[str | None, typer.Option(help="Before this moment.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 
 
-@app.command("list")
+@app.command("list", gateway=True)
 def list_entries(  # noqa: PLR0917 - typer calls it
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")] = 50,
+    ctx: typer.Context,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, metavar="N", help="How many entries at most.")
+    ] = 50,
     decision: Decision = None,
     agent: Agent = None,
     action: Action = None,
@@ -86,95 +100,176 @@ def list_entries(  # noqa: PLR0917 - typer calls it
     kind: Kind = None,
     since: Since = None,
     until: Until = None,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> None:
-    """Show entries, newest first."""
+    """Show entries, newest first.
+
+    Examples:
+      $ meshguard audit list --decision deny --since 2h
+      $ meshguard audit list -n 500 --json
+    """
     filters = _filters(locals())
-    with _gateway() as client:
-        entries = client.iter_audit_log(**filters, page_size=min(limit, 1000))
-        _show(islice(entries, limit), as_json=as_json)
+    with open_client(ctx) as client:
+        found = client.iter_audit_log(**filters, page_size=min(limit, _PAGE))
+        _show(list(islice(found, limit)), as_json=as_json)
 
 
-@app.command()
-def tail(  # noqa: PLR0917 - typer calls it
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what arrives.")] = False,
+@app.command(gateway=True)
+def query(  # noqa: PLR0917 - typer calls it
+    ctx: typer.Context,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=0, max=1000, help="How many to begin with.")
-    ] = 10,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+        int, typer.Option("--limit", "-n", min=1, max=_PAGE, metavar="N", help="Entries of a page.")
+    ] = 50,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", metavar="CURSOR", help="Continue below an earlier page.")
+    ] = None,
     decision: Decision = None,
     agent: Agent = None,
     action: Action = None,
     policy: Policy = None,
     kind: Kind = None,
-    as_json: AsJson = False,
+    since: Since = None,
+    until: Until = None,
+    trace_id: Annotated[str | None, typer.Option("--trace", metavar="ID", help="Only this trace ID.")] = None,
+    output: Annotated[_Format | None, typer.Option("--format", help="Print CSV, or JSON lines.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the page and its cursor as JSON.")] = False,
 ) -> None:
-    """Show the last entries, oldest first, and with -f those to come."""
+    """Show one page of entries, newest first, and the cursor of the next page.
+
+    The cursor can be kept: it continues below the page, whatever is recorded meanwhile.
+
+    Examples:
+      $ meshguard audit query --agent support-bot -n 100
+      $ meshguard audit query --since 7d --format csv
+    """
     filters = _filters(locals())
-    with _gateway() as client:
-        # The window comes first: what arrives after it is shown now or at the next look.
-        window = _window(client, filters, client.get_audit_log(1, **filters)) if follow else []
-        entries = client.get_audit_log(limit, **filters) if limit else []
-        _show_lines(reversed(entries), as_json=as_json)
-        seen = _ids(window) | _ids(entries)
-        while follow:
-            sleep(interval)
-            window = _window(client, filters, window or entries)
-            new = [entry for entry in window if entry.get("id") not in seen]
-            _show_lines(reversed(new), as_json=as_json)
-            seen = _ids(window)
+    with open_client(ctx) as client:
+        page = client.list_audit_log(limit, cursor=cursor, trace_id=trace_id, **filters)
+    entries = [entry_of(record) for record in page.entries]
+    if as_json:
+        write_json({"entries": entries, "cursor": page.cursor})
+        return
+    if output is _Format.csv:
+        _write_csv(entries)
+    else:
+        _show(entries, as_json=output is _Format.jsonl)
+    if page.cursor:
+        write_note(f"More entries: --cursor {page.cursor}")
+
+
+@app.command(gateway=True)
+def tail(  # noqa: PLR0917 - typer calls it
+    ctx: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new entries.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=0, max=_PAGE, metavar="N", help="Entries to begin with.")
+    ] = 10,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.1, metavar="SECONDS", help="Time between two requests.")
+    ] = 1.0,
+    decision: Decision = None,
+    agent: Agent = None,
+    action: Action = None,
+    policy: Policy = None,
+    kind: Kind = None,
+    as_json: AsJsonLines = False,
+) -> None:
+    """Show the last entries, oldest first, and with -f new ones until Ctrl-C.
+
+    Examples:
+      $ meshguard audit tail -f
+      $ meshguard audit tail -f --decision deny --json
+    """
+    filters = _filters(locals())
+    try:
+        with open_client(ctx) as client:
+            _tail(client, filters, limit, interval if follow else None, as_json=as_json)
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.OK) from None
+
+
+def _tail(
+    client: MeshGuardClient, filters: dict[str, Any], limit: int, interval: float | None, *, as_json: bool
+) -> None:
+    # The window comes first: what arrives after it is shown now or with the next request.
+    window = [] if interval is None else _window(client, filters, client.get_audit_log(1, **filters))
+    entries = client.get_audit_log(limit, **filters) if limit else []
+    _show_lines(reversed(entries), as_json=as_json)
+    seen = _ids(window) | _ids(entries)
+    while interval is not None:
+        sleep(interval)
+        window = _window(client, filters, window or entries)
+        new = [entry for entry in window if entry["id"] not in seen]
+        _show_lines(reversed(new), as_json=as_json)
+        seen = _ids(window)
 
 
 def _window(client: MeshGuardClient, filters: dict[str, Any], before: list[Any]) -> list[Any]:
     """Return the entries, newest first, among which new ones may yet arrive."""
     if before:
-        filters = {**filters, "since": _time(before[0]) - _OVERLAP}
+        filters = {**filters, "since": datetime.fromisoformat(before[0]["timestamp"]) - _OVERLAP}
     return list(client.iter_audit_log(**filters, page_size=_PAGE))
 
 
 def _ids(entries: list[Any]) -> set[str]:
-    return {str(entry.get("id")) for entry in entries}
+    return {str(entry["id"]) for entry in entries}
 
 
-@app.command()
+@app.command(gateway=True)
 def trace(
-    trace_id: Annotated[str, typer.Argument(metavar="ID", help="The trace id.")], as_json: AsJson = False
+    ctx: typer.Context,
+    trace_id: Annotated[str, typer.Argument(metavar="ID", help="The trace ID.")],
+    as_json: AsJsonLines = False,
 ) -> None:
-    """Show all entries of one trace, oldest first."""
-    with _gateway() as client:
-        entries = list(client.iter_audit_log(trace_id=trace_id))
+    """Show all entries of a trace, oldest first. Exit code 1: there are none.
+
+    Examples:
+      $ meshguard audit trace run-17
+    """
+    with open_client(ctx) as client:
+        entries = list(client.iter_audit_log(trace_id=trace_id, kind="all"))
     if not entries:
-        typer.echo("No entry has this trace id.", err=True)
-    _show(reversed(entries), as_json=as_json)
+        raise CommandError(
+            f'No audit entry has the trace ID "{printable(trace_id)}". '
+            "`meshguard audit list` shows the newest entries.",
+            ExitCode.NO,
+        )
+    _show(entries[::-1], as_json=as_json)
 
 
-@app.command()
+@app.command(gateway=True)
 def stats(
+    ctx: typer.Context,
     period: Annotated[_Period, typer.Option(help="How far back to count.")] = _Period.day,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Count the decisions of a period."""
-    with _gateway() as client:
+    """Count the decisions of a period.
+
+    Examples:
+      $ meshguard audit stats --period 7d
+    """
+    with open_client(ctx) as client:
         found = client.audit_stats(period.value)
     if as_json:
-        typer.echo(json.dumps(found))
+        write_json(found)
         return
-    console = Console()
-    console.print(
+    write_wrapped(
         f"{found['total']} decisions in {found['period']}: {found['allowed']} allowed, "
-        f"{found['denied']} denied, {found['wouldDeny']} would be denied",
-        highlight=False,
+        f"{found['denied']} denied, {found['wouldDeny']} would be denied"
     )
-    denied = [(top["action"], top["count"]) for top in found["topDenied"]]
-    asking = [(f"{top['agentName']} ({top['agentId']})", top["count"]) for top in found["topAgents"]]
-    for title, rows in (("denied most", denied), ("asking most", asking)):
+    denied = [(top["count"], top["action"], "") for top in found["topDenied"]]
+    busiest = [(top["count"], top["agentName"], top["agentId"]) for top in found["topAgents"]]
+    for title, rows in (("most denied", denied), ("most active", busiest)):
         if rows:
-            console.print(_table((title, "times"), rows))
+            write()
+            write_table([Column("times"), Column(title), Column("id", detail=True)], rows)
 
 
-@app.command()
+@app.command(gateway=True)
 def export(  # noqa: PLR0917 - typer calls it
-    file: Annotated[Path, typer.Argument(help="Where to; - is standard output.")],
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write; - is standard output.")],
+    output: Annotated[_Format, typer.Option("--format", help="CSV, or JSON lines.")] = _Format.jsonl,
     decision: Decision = None,
     agent: Agent = None,
     action: Action = None,
@@ -183,285 +278,171 @@ def export(  # noqa: PLR0917 - typer calls it
     since: Since = None,
     until: Until = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
 ) -> None:
-    """Write entries to a file, one a line as JSON, oldest first.
+    """Write entries to a file, oldest first.
 
-    Without a filter, the signed heads go to FILE.heads, so that the export can be verified on its own.
-    Exit code 1: the log does not verify; it is written nevertheless.
+    Without a filter, JSON lines are verified, and the signed heads are written to FILE.heads, so that the
+    export can be verified on its own. Exit code 1: the log is not intact; it is written nevertheless.
+
+    Examples:
+      $ meshguard audit export audit.jsonl
+      $ meshguard audit export audit.csv --format csv
     """
     filters = _filters(locals())
-    if str(file) == "-":
-        with _gateway(_LONG) as client:
-            for line in _exported(client, filters):
-                typer.echo(line)
-        return
-    heads_file = Path(f"{file}.heads")
-    if not force and (file.exists() or heads_file.exists()):
-        _quit(f"{file} is there already; choose another name, or overwrite it with --force.")
-    with _gateway(_LONG) as client, _replacing(file) as out:
-        found = None if filters else _verification(client)
-        found = _export_to(out, client, filters, found)
-    if found is not None:
-        with _replacing(heads_file) as out:
-            out.write(json.dumps({"heads": found["heads"]}, ensure_ascii=False) + "\n")
-        _judge(found, as_json=False, quiet=True)
-
-
-def _export_to(
-    out: Any, client: MeshGuardClient, filters: dict[str, Any], found: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    """Write entries and return the verification whose heads fit them."""
-    tries = _TRIES
-    while True:
-        tries -= 1
-        heads = None if found is None else found["heads"]
-        verifier = Verifier(heads or ())
-        for line in _progress(_within(_exported(client, filters), heads), heads):
-            out.write(f"{line}\n")
-            if heads is not None:
-                verifier.add(json.loads(line, parse_float=exact_number))
-        if found is None or not found["valid"] or not verifier.finish():
-            return found
-        again = _verification(client)
-        if _tombstones(again) == _tombstones(found):
-            return again
-        # Old entries were removed meanwhile: what was written has a gap where the tombstones ended.
-        out.seek(0)
-        out.truncate()
-        found = again
-        if not tries:
-            _quit("Old entries are being removed all the time; export again later.")
-
-
-@app.command()
-def verify(
-    file: Annotated[Path | None, typer.Argument(help="An export, rather than the gateway's log.")] = None,
-    anchor: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file, kept elsewhere, of the heads seen before; it is held against and added to."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Find out whether the audit log is whole and unaltered.
-
-    Exit code 0: it is; 1: it is not, and the first broken entry is named; 2: can't tell.
-    """
-    if file is not None:
-        raise typer.Exit(verify_files([str(file), *(["--anchor", str(anchor)] if anchor else [])]))
-    with _gateway(_LONG) as client:
-        found = _verification(client)
-        if anchor and found["valid"]:
-            _hold_against(anchor, client, found)
-            if found["valid"]:
-                append_anchors(anchor, found["heads"], datetime.now(UTC))
-    _judge(found, as_json=as_json)
-
-
-def _hold_against(anchor: Path, client: MeshGuardClient, found: dict[str, Any]) -> None:
-    """Follow the chains here, past the anchors: the gateway's word alone is not enough for them."""
-    anchors = read_anchors(anchor)
-    broken = None
-    for _ in range(_TRIES):
-        heads = found["heads"]
-        verifier = Verifier(heads, anchors=anchors)
-        for line in _progress(_within(_exported(client, {}), heads), heads):
-            verifier.add(json.loads(line, parse_float=exact_number))
-        broken = verifier.finish()
-        if not broken:
+    heads = Path(f"{file}.heads")
+    is_stdout = str(file) == "-"
+    if not is_stdout and not force and (file.exists() or heads.exists()):
+        raise CommandError(
+            f"Cannot write {file}: it exists. Choose another name, or overwrite it with --force."
+        )
+    with open_client(ctx, timeout=LONG_TIMEOUT) as client, progress("Exporting"):
+        if is_stdout:
+            raw = sys.stdout.buffer
+            client.export_audit_log(CsvWriter(raw) if output is _Format.csv else raw, **filters)
             return
-        again = _verification(client)
-        if _tombstones(again) == _tombstones(found):
-            break
-        # Old entries were removed between the two answers; what they vouch for has changed.
-        found.update(again)
-        if not found["valid"]:
-            return
-    if broken:
-        found.update(valid=False, firstBroken=_wire(broken))
+        found = _export(client, file, output, filters)
+    if as_json:
+        write_json({"file": str(file), **found})
+    else:
+        write(f"✓ {file}: {found['entries']} entries")
+    if found.get("valid") is False:
+        _write_broken(found["firstBroken"])
+        raise typer.Exit(ExitCode.NO)
 
 
-def _tombstones(found: dict[str, Any]) -> dict[str, Any]:
-    return {head["stream"]: head.get("pruned") for head in found["heads"]}
+def _export(client: MeshGuardClient, file: Path, output: _Format, filters: dict[str, Any]) -> dict[str, Any]:
+    from meshguard.cli.private_files import replacing
 
-
-def _wire(broken: Broken) -> dict[str, Any]:
-    wire = {"stream": broken.stream, "sequence": broken.sequence, "problem": broken.problem}
-    return {**wire, **({"id": broken.id} if broken.id else {})}
-
-
-def _verification(client: MeshGuardClient) -> dict[str, Any]:
-    response = client.admin_api.get_httpx_client().get("/admin/audit/verify")
-    _check(response)
-    found: dict[str, Any] = response.json()
+    if output is _Format.csv:
+        with replacing(file) as out:
+            return {"entries": client.export_audit_log(CsvWriter(out), **filters).entries}
+    exported = client.export_audit_log(file, **filters)
+    found: dict[str, Any] = {"entries": exported.entries}
+    if (verification := exported.verification) is not None:
+        found |= _verification(verification)
+        found["entries"] = exported.entries
     return found
 
 
-def _exported(client: MeshGuardClient, filters: dict[str, Any]) -> Iterator[str]:
-    names = {"since": "from", "until": "to"}
-    query = {
-        names.get(name, name): value.isoformat() if isinstance(value, datetime) else value
-        for name, value in filters.items()
-    }
-    with client.admin_api.get_httpx_client().stream("GET", "/admin/audit/export", params=query) as response:
-        if response.is_error:
-            response.read()
-            _check(response)
-        yield from response.iter_lines()
+@app.command(gateway=True)
+def verify(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="An export, in place of the gateway's log.")
+    ] = None,
+    anchor: Annotated[
+        Path | None,
+        typer.Option(
+            "--anchor", metavar="FILE", help="Anchor file, kept elsewhere, to compare with and append to."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify that the audit log is complete and unaltered.
 
+    Exit code 1: it is not, and the first broken entry is named.
 
-def _check(response: httpx.Response) -> None:
-    if response.is_error:
-        try:
-            message = response.json()["message"]
-        except (ValueError, KeyError, TypeError):
-            message = f"What answered with status {response.status_code} is not a MeshGuard gateway."
-        _quit(str(message))
+    Examples:
+      $ meshguard audit verify --anchor /mnt/safe/anchors.jsonl
+      $ meshguard audit verify audit.jsonl
+    """
+    from meshguard.audit_verify import UnreadableError, append_anchors, read_anchors
 
-
-def _within(lines: Iterable[str], heads: list[dict[str, Any]] | None) -> Iterator[str]:
-    """Leave out what arrived after the heads were read."""
-    counts = None if heads is None else {head["stream"]: head["count"] for head in heads}
-    for line in lines:
-        if counts is not None:
-            entry = json.loads(line)
-            if entry["sequence"] > counts.get(entry["stream"], 0):
-                continue
-        yield line
-
-
-def _progress(lines: Iterable[str], heads: list[dict[str, Any]] | None) -> Iterable[str]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from lines
-        return
-    total = None
-    if heads is not None:
-        total = sum(head["count"] - head.get("pruned", {}).get("count", 0) for head in heads)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        yield from progress.track(lines, total=total)
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[Any]:
-    """Give a file to write to that takes the name when all is written."""
-    part = Path(f"{file}.part")
     try:
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            yield out
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+        anchors: Any = read_anchors(anchor) if anchor else None
+        if file is not None:
+            found, note = _verify_file(file, anchors or ())
+        else:
+            with open_client(ctx, timeout=LONG_TIMEOUT) as client, progress("Verifying"):
+                found, note = client.verify_audit_log(anchors), ""
+        if anchor and found.valid:
+            append_anchors(anchor, found.heads, datetime.now(UTC))
+    except UnreadableError as error:
+        raise CommandError(f"Cannot verify {error}.") from None
+    _judge(found, note, as_json=as_json)
 
 
-def _judge(found: dict[str, Any], *, as_json: bool, quiet: bool = False) -> None:
+def _verify_file(file: Path, anchors: Iterable[Any]) -> tuple[AuditVerification, str]:
+    from meshguard.audit_verify import Verifier, keys_of_environment, read_heads, read_json_lines
+    from meshguard.types import AuditVerification
+
+    heads: Any = read_heads(Path(f"{file}.heads"))
+    keys = keys_of_environment()
+    verifier = Verifier(heads, keys=keys, anchors=anchors)
+    for entry in tracked(read_json_lines(file), "Verifying"):
+        verifier.add(entry)
+    broken = verifier.finish()
+    place: Any = None if broken is None else plain(asdict(broken))
+    note = "" if keys else "; the signatures were not checked, since MESHGUARD_JWT_SECRET is not set"
+    return AuditVerification(broken is None, verifier.entries, heads, place), note
+
+
+def _judge(found: AuditVerification, note: str, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(found))
-    elif found["valid"]:
-        if not quiet:
-            chains = len(found["heads"])
-            typer.echo(f"✓ {found['entries']} entries in {chains} chains are whole and unaltered")
-    else:
-        broken = found["firstBroken"]
-        entry = f" ({broken['id']})" if broken.get("id") else ""
-        where = _printable(f"{broken['stream']}, entry {broken['sequence']}{entry}: {broken['problem']}")
-        typer.echo(f"✗ the audit log is broken at {where}", err=True)
-    if not found["valid"]:
-        raise typer.Exit(FAILED)
+        write_json(_verification(found))
+    elif found.valid:
+        chains = len(found.heads)
+        write_wrapped(f"✓ {found.entries} entries in {chains} chains are complete and unaltered{note}")
+    if not found.valid:
+        if not as_json:
+            _write_broken(found.first_broken or {})
+        raise typer.Exit(ExitCode.NO)
 
 
-@contextmanager
-def _gateway(timeout: float = 30.0) -> Iterator[MeshGuardClient]:
-    try:
-        with MeshGuardClient(timeout=timeout) as client:
-            yield client
-    except (MeshGuardError, UnreadableError) as error:
-        _quit(str(error))
-    except httpx.HTTPError as error:
-        _quit(f"The gateway can't be reached ({type(error).__name__}); check MESHGUARD_GATEWAY_URL.")
-    except OSError as error:
-        _quit(f"{error.filename or 'output'}: {error.strerror}")
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
+def _verification(found: AuditVerification) -> dict[str, Any]:
+    fields = asdict(found)
+    broken = fields.pop("first_broken")
+    return {**fields, **({"firstBroken": broken} if broken else {})}
 
 
-def _quit(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(UNUSABLE)
+def _write_broken(broken: Mapping[str, Any]) -> None:
+    entry = f" ({broken['id']})" if broken.get("id") else ""
+    place = f"{broken.get('stream')}, entry {broken.get('sequence')}{entry}: {broken.get('problem')}"
+    write_error(f"The audit log is broken at {place}.")
 
 
 def _filters(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("decision", "agent", "action", "policy", "kind")
+    names = ("decision", "agent", "action", "policy")
     filters: dict[str, Any] = {name: given[name] for name in names if given[name] is not None}
+    filters["kind"] = given["kind"] or "all"
     for name in ("since", "until"):
         if given.get(name) is not None:
-            filters[name] = _moment(given[name])
+            filters[name] = read_time(given[name])
     return filters
 
 
-def _moment(text: str) -> datetime:
-    ago = _AGO.fullmatch(text)
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f'"{text}" is no moment; write 2026-11-22T09:30:00Z, or 2h') from None
-    return moment if moment.tzinfo else moment.astimezone()
-
-
-def _time(entry: Any) -> datetime:
-    return datetime.fromisoformat(entry["timestamp"])
-
-
-def _show(entries: Iterable[Any], *, as_json: bool) -> None:
+def _show(entries: list[Any], *, as_json: bool) -> None:
     if as_json:
         _show_lines(entries, as_json=True)
         return
-    columns = ("time", "decision", "agent", "action", "resource", "by", "reason")
-    Console().print(_table(columns, (_cells(entry) for entry in entries)))
+    columns = [Column(title) for title in ("time", "decision", "agent", "action", "resource")]
+    details = [Column(title, detail=True) for title in ("rule", "reason", "audit id", "trace id")]
+    write_table([*columns, *details], map(_cells, entries))
+    if not entries:
+        write_note("No entries.")
 
 
-def _cells(entry: Any) -> tuple[str, ...]:
+def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     decision = f"{entry['decision']}!" if entry.get("wouldDeny") else entry["decision"]
-    by = " / ".join(entry[name] for name in ("policy", "rule") if entry.get(name))
+    rule = " / ".join(entry[name] for name in ("policy", "rule") if entry.get(name))
     agent = entry.get("agentName") or entry.get("agentId") or ""
-    about = (entry["action"], entry.get("resource") or "", by, entry.get("reason") or "")
-    return (entry["timestamp"], decision, agent, *about)
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_printable(str(cell)), style=_style(cell)) for cell in row))
-    return table
-
-
-def _style(cell: object) -> str:
-    return {"allow": "green", "deny": "red", "allow!": "yellow"}.get(str(cell), "")
+    about = (agent, entry["action"], entry.get("resource") or "", rule, entry.get("reason") or "")
+    return (entry["timestamp"], decision, *about, entry["id"], entry["traceId"])
 
 
 def _show_lines(entries: Iterable[Any], *, as_json: bool) -> None:
-    write: Callable[[Any], str] = _to_json if as_json else _line
     for entry in entries:
-        typer.echo(write(entry))
+        if as_json:
+            write_json_line(plain(entry))
+        else:
+            write_cells(_cells(entry))
     sys.stdout.flush()
 
 
-def _to_json(entry: Any) -> str:
-    return json.dumps(entry, ensure_ascii=False)
-
-
-def _line(entry: Any) -> str:
-    return _printable("  ".join(cell for cell in _cells(entry) if cell))
-
-
-def _printable(text: str) -> str:
-    """Keep what an agent wrote from steering the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+def _write_csv(entries: list[dict[str, Any]]) -> None:
+    sys.stdout.flush()
+    writer = CsvWriter(sys.stdout.buffer)
+    for entry in entries:
+        writer.add(entry)
+    sys.stdout.flush()

@@ -2,61 +2,96 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from meshguard.contract.run import examine
-from meshguard.contract.subject import UnusableError
+from meshguard.cli.app import App
+from meshguard.cli.connection import settings_of
+from meshguard.cli.errors import CommandError
+from meshguard.cli.exit_codes import ExitCode
+from meshguard.cli.options import AsJson
+from meshguard.cli.output import make_console, write_json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-import_module("schemathesis")  # not when half of the tests are done
+app = App()
 
-app = typer.Typer(rich_markup_mode=None)
-
-BROKEN = 1
-UNUSABLE = 2
+_URL = "http://127.0.0.1:3100"
 
 
-@app.command()
+@app.command(profile=True)
 def contract(  # noqa: PLR0917 - typer calls it
+    ctx: typer.Context,
     url: Annotated[
-        str, typer.Argument(envvar="MESHGUARD_GATEWAY_URL", help="The gateway.")
-    ] = "http://127.0.0.1:3100",
+        str | None,
+        typer.Argument(metavar="[URL]", help=f"The gateway; by default the configured one, or {_URL}."),
+    ] = None,
     admin_token: Annotated[
-        str, typer.Option(envvar="MESHGUARD_ADMIN_TOKEN", help="Its admin token.", show_default=False)
+        str,
+        typer.Option(
+            "--admin-token",
+            metavar="TOKEN",
+            help="Its admin token; by default MESHGUARD_ADMIN_TOKEN.",
+            show_default=False,
+        ),
     ] = "",
     examples: Annotated[
-        int, typer.Option(min=0, help="How many requests to make up for each operation; 0: none.")
+        int,
+        typer.Option(
+            "--examples", min=0, metavar="N", help="Generated requests for each operation; 0: none."
+        ),
     ] = 100,
     settle: Annotated[
-        float, typer.Option(min=0, max=60, help="Seconds until a change holds, behind a load balancer.")
+        float,
+        typer.Option(
+            "--settle",
+            min=0,
+            max=60,
+            metavar="SECONDS",
+            help="Time until a change takes effect, behind a load balancer.",
+        ),
     ] = 0.0,
-    only: Annotated[str, typer.Option(help="Only the sentences with this text, no made-up requests.")] = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            "--only",
+            metavar="TEXT",
+            help="Only the tests with this text; no generated requests.",
+            show_default=False,
+        ),
+    ] = "",
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out the boundary values of each parameter and field.")
+        bool, typer.Option("--quick", help="Omit the boundary values of each parameter and field.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Test whether a running gateway keeps the contract.
 
-    The tests make agents and policies of their own and take them away again. Use a gateway on which nobody
-    relies: it gets many requests. Exit code 0: it keeps the contract; 1: it does not; 2: can't tell.
+    The tests create agents and policies of their own and remove them. Use a gateway that is not in
+    production: it gets many requests. Exit code 0: it keeps the contract; 1: it does not; 3: it cannot be
+    tested.
+
+    Examples:
+      $ meshguard contract http://127.0.0.1:3100 --quick
     """
-    if not admin_token.strip():
-        _quit("Give the gateway's admin token with --admin-token or MESHGUARD_ADMIN_TOKEN.")
+    import_module("schemathesis")  # not when half of the tests are done
+    from meshguard.contract.run import examine
+    from meshguard.contract.subject import UnusableError
+
+    settings = settings_of(ctx)
+    configured = settings.get("gateway-url")
+    token = admin_token or (settings["admin-token"].value if "admin-token" in settings else "")
+    if not token.strip():
+        raise CommandError("No admin token. Use --admin-token, or set MESHGUARD_ADMIN_TOKEN.")
     try:
         with _progress() as progress:
             report = examine(
-                url,
-                admin_token.strip(),
+                url or (configured.value if configured else _URL),
+                token.strip(),
                 examples=examples,
                 settle=settle,
                 only=only,
@@ -64,25 +99,24 @@ def contract(  # noqa: PLR0917 - typer calls it
                 progress=progress,
             )
     except UnusableError as error:
-        _quit(str(error))
+        raise CommandError(str(error), ExitCode.CANNOT_TELL) from None
     except KeyboardInterrupt:
-        _quit("Interrupted; what the tests made was taken away again.")
+        message = "Interrupted. The agents and policies of the tests were removed."
+        raise CommandError(message, ExitCode.INTERRUPTED) from None
     if not report.findings:
-        _quit(f'No sentence has the text "{only}".')
-    typer.echo(json.dumps(report.to_dict(), ensure_ascii=False) if as_json else report.to_text())
-    raise typer.Exit(0 if report.conforms else BROKEN)
+        raise CommandError(f'No test has the text "{only}". Omit --only to run all of them.')
+    if as_json:
+        write_json_line(report.to_dict())
+    else:
+        typer.echo(report.to_text())
+    raise typer.Exit(ExitCode.OK if report.conforms else ExitCode.NO)
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     if not console.is_terminal:
         yield lambda _: None
         return
     with console.status("connecting") as status:
         yield lambda text: status.update(text[: max(20, console.width - 4)])
-
-
-def _quit(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    sys.exit(UNUSABLE)

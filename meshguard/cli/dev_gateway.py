@@ -1,17 +1,18 @@
-"""What `meshguard serve --dev` says and shows."""
+"""The development gateway: its settings, its agent, and what `meshguard serve --dev` shows."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from rich.console import Console
 from sqlalchemy.engine import make_url
 
-from meshguard.cli.dev_state import DevAgent, open_state, write_state
+from meshguard.cli.dev_state import database_url, open_dev_state, write_dev_state
+from meshguard.cli.errors import CommandError
 from meshguard.cli.live import LiveView
+from meshguard.cli.output import make_console, write
 from meshguard.client import MeshGuardClient
 from meshguard.exceptions import MeshGuardError
 
@@ -22,6 +23,24 @@ if TYPE_CHECKING:
 _AGENT = "dev"
 
 
+def dev_settings(url: str | None = None) -> dict[str, Any]:
+    """Return the settings of the development gateway of this folder.
+
+    Args:
+        url: Of another database than the folder's.
+
+    Raises:
+        CommandError: The state of the folder can't be read or written.
+    """
+    state = open_dev_state()
+    return {
+        "jwt_secret": state.jwt_secret,
+        "admin_token": state.admin_token,
+        "database_url": url or database_url(),
+        "explain_to_agents": True,
+    }
+
+
 def follow_gateway(settings: Settings, url: str) -> None:
     """Make the agent, say what the gateway works with and how to use it, and show decisions; never returns.
 
@@ -29,26 +48,26 @@ def follow_gateway(settings: Settings, url: str) -> None:
         settings: The settings of the gateway.
         url: Where it is ready.
     """
-    console = Console(highlight=False)
     with MeshGuardClient(url, admin_token=settings.admin_token.get_secret_value(), trust_env=False) as admin:
         try:
-            write_state(_with_agent(open_state(), admin, url))
-            console.print(describe_policies(admin, settings.policies_dir), soft_wrap=True, markup=False)
-        except MeshGuardError as error:
-            console.print(f"The agent {_AGENT} could not be made: {error}", soft_wrap=True, markup=False)
+            write_dev_state(_with_agent(open_dev_state(), admin, url))
+            write(describe_policies(admin, settings.policies_dir))
+        except (MeshGuardError, CommandError) as error:
+            write(f"The agent {_AGENT} could not be created: {error}")
             return
-        console.print(f"Agent: {_AGENT}. Its token and the administrator's are in .meshguard/dev.json.")
-        console.print(
-            '\nIn another terminal: eval "$(meshguard env)"\nDecisions appear here as they are made.\n'
-        )
-        with LiveView(admin, console):
+        write(f"Agent: {_AGENT}. Its token and the administrator's are in .meshguard/dev.json.")
+        write()
+        write('In another terminal, in this folder: eval "$(meshguard env)"')
+        write("Decisions appear here as they are made.")
+        write()
+        with LiveView(admin, make_console()):
             threading.Event().wait()
 
 
-def shown_database(database_url: str) -> str:
+def shown_database(url: str) -> str:
     """Return a database's URL without its password; of SQLite, the path of the file."""
-    url = make_url(database_url)
-    return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
+    parsed = make_url(url)
+    return parsed.database or "" if parsed.get_backend_name() == "sqlite" else parsed.render_as_string()
 
 
 def describe_policies(admin: MeshGuardClient, where: object) -> str:
@@ -63,11 +82,10 @@ def describe_policies(admin: MeshGuardClient, where: object) -> str:
 def _with_agent(state: DevState, admin: MeshGuardClient, url: str) -> DevState:
     """Return the state with the gateway's URL, and with an agent whose token works."""
     state = replace(state, gateway_url=url)
-    known = state.agents.get(_AGENT)
-    if known and _is_accepted(url, known.token):
+    if state.agent_token and _is_accepted(url, state.agent_token):
         return state
     created = admin.create_agent(_AGENT, trust_tier="verified")
-    return state.with_agent(_AGENT, DevAgent(created["id"], created["token"]))
+    return replace(state, agent_id=created["id"], agent_token=created["token"])
 
 
 def _is_accepted(url: str, token: str) -> bool:

@@ -1,114 +1,126 @@
-"""The development gateway of a folder: its secrets, agents and database, in `.meshguard/`."""
+"""`.meshguard/`: secrets, agent and database of the development gateway of a folder."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from meshguard.cli.errors import CommandError
+from meshguard.cli.exit_codes import ExitCode
+from meshguard.cli.private_files import read_private, write_private
 
 FOLDER = Path(".meshguard")
-_FILE = "dev.json"
+DEV_FILE = FOLDER / "dev.json"
 _DATABASE = "gateway.db"
-
-
-class DevStateError(Exception):
-    """The state can't be read or written; the text says what to do."""
-
-
-@dataclass(frozen=True)
-class DevAgent:
-    """An agent of the development gateway."""
-
-    id: str
-    token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
 class DevState:
-    """What a development gateway keeps from one start to the next.
+    """The development gateway of a folder; it keeps secrets and agent from one start to the next.
 
     Attributes:
-        jwt_secret: Signs the agents' tokens.
-        admin_token: The administrator's token.
-        gateway_url: Where the gateway listens, or listened last.
-        agents: The agents by name.
+        gateway_url: Its URL; empty before its first start.
+        agent_token: Token of its agent; empty before its first start.
+        admin_token: Token of its administrator.
+        agent_id: ID of its agent; empty before its first start.
+        jwt_secret: Signs the tokens of agents.
     """
 
-    jwt_secret: str = field(repr=False)
-    admin_token: str = field(repr=False)
-    gateway_url: str | None = None
-    agents: dict[str, DevAgent] = field(default_factory=dict)
+    gateway_url: str
+    agent_token: str
+    admin_token: str
+    agent_id: str = ""
+    jwt_secret: str = ""
 
-    def with_agent(self, name: str, agent: DevAgent) -> DevState:
-        """Return the state with one more agent."""
-        return replace(self, agents={**self.agents, name: agent})
+    def __repr__(self) -> str:
+        return f"DevState(gateway_url={self.gateway_url!r})"
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that a program needs to use the gateway."""
+        return {
+            "MESHGUARD_GATEWAY_URL": self.gateway_url,
+            "MESHGUARD_AGENT_TOKEN": self.agent_token,
+            "MESHGUARD_ADMIN_TOKEN": self.admin_token,
+        }
 
 
 def database_url(folder: Path = FOLDER) -> str:
-    """Return the URL of the folder's database."""
+    """Return the URL of the database in a folder."""
     return f"sqlite:///{(folder / _DATABASE).absolute()}"
 
 
-def read_state(folder: Path = FOLDER) -> DevState | None:
-    """Return the state of a folder, None if it has none.
+def read_dev_state(path: Path = DEV_FILE) -> DevState:
+    """Return the development gateway of a folder.
+
+    Args:
+        path: The file.
 
     Raises:
-        DevStateError: The file can't be read, or is not ours.
+        CommandError: There is no such file, others can read it, or it is not one of ours.
     """
-    file = folder / _FILE
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-        agents = {name: DevAgent(**agent) for name, agent in value.pop("agents").items()}
-        return DevState(**value, agents=agents)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DevStateError(
-            f"Cannot read {file}: {error.strerror}. Make it readable, or delete it."
-        ) from None
-    except (ValueError, TypeError, AttributeError, KeyError):
-        raise DevStateError(
-            f"Cannot read {file}: it is not a file of `meshguard serve --dev`. Delete {folder} to start over."
-        ) from None
-
-
-def open_state(folder: Path = FOLDER) -> DevState:
-    """Return the state of a folder; make the folder and new secrets if it has none.
-
-    Raises:
-        DevStateError: The folder can't be read or written.
-    """
-    state = read_state(folder)
-    if state is None:
-        state = DevState(secrets.token_urlsafe(48), secrets.token_urlsafe(32))
-    write_state(state, folder)
+    state = _read(path)
+    if state is None or not state.gateway_url:
+        message = (
+            f"No development gateway: there is none in {path.parent}. "
+            "Run `meshguard serve --dev` in this folder."
+        )
+        raise CommandError(message, ExitCode.CANNOT_TELL)
     return state
 
 
-def write_state(state: DevState, folder: Path = FOLDER) -> None:
-    """Write the state in one step, so that only the owner can read it and git never adds it.
+def open_dev_state(path: Path = DEV_FILE) -> DevState:
+    """Return the development gateway of a folder, with new secrets if there is none yet.
+
+    Args:
+        path: The file.
 
     Raises:
-        DevStateError: The folder can't be written.
+        CommandError: The file can't be read or written, others can read it, or it is not one of ours.
+    """
+    state = _read(path)
+    if state is None or not state.jwt_secret:
+        state = DevState("", "", secrets.token_urlsafe(32), jwt_secret=secrets.token_urlsafe(48))
+        write_dev_state(state, path)
+    return state
+
+
+def write_dev_state(state: DevState, path: Path = DEV_FILE) -> None:
+    """Write the development gateway of a folder, for its owner only.
+
+    Args:
+        state: The gateway.
+        path: The file; its folder is created where it is missing.
+
+    Raises:
+        CommandError: The file can't be written.
     """
     try:
-        make_folder(folder)
-        descriptor, temporary = tempfile.mkstemp(prefix=_FILE, dir=folder)  # readable by the owner only
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(state), file, indent=2)
-        Path(temporary).replace(folder / _FILE)
+        write_private(path, json.dumps(asdict(state), indent=2) + "\n")
+        ignore = path.parent / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
-        raise DevStateError(
-            f"Cannot write {folder / _FILE}: {error.strerror}. Run in a folder that you can write to."
+        raise CommandError(
+            f"Cannot write {path}: {error.strerror}. Run in a folder that you can write to."
         ) from None
 
 
-def make_folder(folder: Path = FOLDER) -> None:
-    """Make the folder, readable by its owner only and ignored by git."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n", encoding="utf-8")
+def _read(path: Path) -> DevState | None:
+    try:
+        found: Any = json.loads(read_private(path))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    names = DevState.__dataclass_fields__
+    values = {name: found.get(name, "") for name in names} if isinstance(found, dict) else {}
+    if not values.get("admin_token") or not all(
+        isinstance(value, str) and (value.isprintable() or not value) for value in values.values()
+    ):
+        raise CommandError(
+            f"Cannot use {path}: it is not from `meshguard serve --dev`. Remove it, and start the gateway."
+        )
+    return DevState(**{name: str(value) for name, value in values.items()})

@@ -9,21 +9,21 @@ import sys
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
 
+from meshguard.cli.app import App
 from meshguard.cli.dev_state import FOLDER
+from meshguard.cli.errors import CommandError
 from meshguard.cli.frameworks import FRAMEWORKS
 
-app = typer.Typer(add_completion=False)
+app = App()
 
 POLICY = Path("policies/agent.yaml")
 TESTS = Path("policies.tests.yaml")
 _ENV = Path(".env")
 _IGNORE = Path(".gitignore")
-_BROKEN = 2
 _TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _OWNER_ONLY = 0o600
 
@@ -51,13 +51,14 @@ def init(
     Lists are comma-separated, or the option is repeated. What is not given is asked on a terminal. Existing
     files are never changed, except that .env and .gitignore get the lines they lack.
 
-    Example: meshguard init --framework langchain --read search_contacts --write send_email
+    Examples:
+      $ meshguard init --framework langchain --read search_contacts --write send_email
     """
     if framework is None and _is_interactive():
         framework = typer.prompt(f"Framework ({', '.join(FRAMEWORKS)})", default="functions")
     chosen = FRAMEWORKS.get((framework or "functions").lower().replace("_", "-"))
     if chosen is None:
-        _quit(f"Unknown framework {framework}. Choose one of: {', '.join(FRAMEWORKS)}.")
+        raise CommandError(f"Unknown framework {framework}. Choose one of: {', '.join(FRAMEWORKS)}.")
     tools = _Tools(
         _named(read, "Tools that may read (comma-separated)"),
         _named(write, "Tools that may write"),
@@ -66,11 +67,13 @@ def init(
     _check(tools)
     for file in (POLICY, TESTS):
         if file.exists():
-            _quit(f"{file} exists. Move it away, or edit it instead.")
+            raise CommandError(f"{file} exists. Move it away, or edit it instead.")
     try:
         _write_all(tools)
     except OSError as error:
-        _quit(f"Cannot write {error.filename}: {error.strerror}. Run in a folder that you can write to.")
+        raise CommandError(
+            f"Cannot write {error.filename}: {error.strerror}. Run in a folder that you can write to."
+        ) from None
     typer.echo(f"Wrote {POLICY}, {TESTS} and {_ENV}.\n\nIn the agent ({chosen.install}):\n\n{chosen.code}\n")
     typer.echo("Next:\n")
     typer.echo(f"  meshguard policy test --file {TESTS}")
@@ -90,13 +93,19 @@ def _named(given: list[str] | None, question: str) -> list[str]:
 
 def _check(tools: _Tools) -> None:
     if not (tools.read or tools.write or tools.forbid):
-        _quit("No tool is named. Pass --read, --write or --forbid with the names of the agent's tools.")
+        raise CommandError(
+            "No tool is named. Pass --read, --write or --forbid with the names of the agent's tools."
+        )
     names = [*tools.read, *tools.write, *tools.forbid]
     for name in names:
         if not _TOOL.fullmatch(name):
-            _quit(f"{name!r} is not the name of a tool. Use letters, digits, dots, dashes and underscores.")
+            raise CommandError(
+                f"{name!r} is not the name of a tool. Use letters, digits, dots, dashes and underscores."
+            )
         if names.count(name) > 1:
-            _quit(f"The tool {name} is named twice. Name it in one of --read, --write and --forbid.")
+            raise CommandError(
+                f"The tool {name} is named twice. Name it in one of --read, --write and --forbid."
+            )
 
 
 def _write_all(tools: _Tools) -> None:
@@ -168,6 +177,8 @@ def _actions(tools: list[str]) -> list[str]:
 
 
 def _yaml(value: dict[str, Any]) -> str:
+    from ruamel.yaml import YAML
+
     yaml = YAML(pure=True)
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 110
@@ -193,8 +204,3 @@ def _add_lines(file: Path, lines: list[str]) -> None:
         start = "" if not text or text.endswith("\n") else "\n"
         with file.open("a", encoding="utf-8") as stream:
             stream.write(start + "".join(f"{line}\n" for line in missing))
-
-
-def _quit(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(_BROKEN)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
 
+from meshguard.cli.text import printable
 from meshguard.exceptions import AuthenticationError, MeshGuardError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _INTERVAL = 0.2  # seconds
 _OVERLAP = timedelta(seconds=2)  # entries may appear in the log up to this much later than their time
 _MAX_SHOWN = 200  # entries each time
+_INDENT = " " * 10
 
 
 class LiveView:
@@ -85,25 +87,22 @@ class LiveView:
 
 def show_entry(entry: AuditEntry, console: Console) -> None:
     """Print a decision: time, decision, agent, action, resource and rule; why, if it denies."""
-    denies = entry["decision"] != "allow" or entry.get("wouldDeny", False)
+    denies = entry["decision"] != "allow" or bool(entry["wouldDeny"])
     color = "red" if denies else "green"
     line = Text()
     line.append(_local_time(entry["timestamp"]), "dim")
-    line.append(f"  {'would deny' if entry.get('wouldDeny') else entry['decision']:<5}  ", f"bold {color}")
-    line.append(f"{printable(entry.get('agentName') or '-')}  ")
+    line.append(f"  {'would deny' if entry['wouldDeny'] else entry['decision']:<5}  ", f"bold {color}")
+    line.append(f"{printable(entry['agentName'] or '-')}  ")
     line.append(printable(entry["action"]), "bold")
-    if resource := entry.get("resource"):
+    if resource := entry["resource"]:
         line.append(f"  {printable(resource)}")
-    if rule := " / ".join(name for name in (entry.get("policy"), entry.get("rule")) if name):
+    if rule := " / ".join(name for name in (entry["policy"], entry["rule"]) if name):
         line.append(f"  {printable(rule)}", "cyan")
     console.print(line, soft_wrap=True)
     if denies:
-        console.print(Text(f"          {printable(entry['reason'])}", color), soft_wrap=True)
-
-
-def printable(text: str) -> str:
-    """Return a text without characters that could control the terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+        for text in (entry["reason"], entry["hint"]):
+            if text:
+                console.print(Text(f"{_INDENT}{printable(text)}", color), soft_wrap=True)
 
 
 def _local_time(timestamp: str) -> str:

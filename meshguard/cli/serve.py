@@ -2,240 +2,113 @@
 
 from __future__ import annotations
 
-import gc
-import ipaddress
-import logging
-import multiprocessing
-import signal
-import socket
-import sys
-import threading
-from functools import partial
-from logging.handlers import MemoryHandler
-from pathlib import Path  # noqa: TC003 - typer resolves it at run time
-from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import Annotated, Any
 
-import httpx
 import typer
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
 
-from meshguard import __version__
-from meshguard.cli.dev_gateway import follow_gateway, shown_database
-from meshguard.cli.dev_state import DevStateError, open_state
-from meshguard.cli.dev_state import database_url as dev_database_url
-from meshguard.cli.lifeline import end_with_parent
-from meshguard.cli.signals import on_signals
-from meshguard.gateway import Settings, SettingsError, load_settings, logs
-from meshguard.gateway import app as gateway
-from meshguard.gateway.connections import ConnectionLimits
+from meshguard.cli.app import App
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+app = App()
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_START_TIMEOUT = 60.0  # seconds
-_BACKLOG = 2048  # connections that wait in the system's queue
-_COLLECTED_AFTER = 20_000  # objects; a hundred requests that wait for the disk have some thousand
-_HEAD_BUFFER = 131_072  # bytes; the gateway itself refuses a head of more than half of it
+def _option(name: str, text: str, metavar: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=text)
 
 
 @app.command()
 def serve(  # noqa: PLR0917 - typer calls it
-    host: str | None = typer.Option(None, help="Address to listen on.  [default: 127.0.0.1]"),
-    port: int | None = typer.Option(None, help="Port; 0 lets the system choose.  [default: 3100]"),
-    mode: str | None = typer.Option(None, help="enforce, or audit: deny nothing.  [default: enforce]"),
-    policies_dir: Path | None = typer.Option(  # noqa: B008 - typer's way
-        None, help="Folder of policy files, watched for changes."
-    ),
-    database_url: str | None = typer.Option(
-        None, help="The store.  [default: SQLite in the user's data folder; with --dev, in .meshguard]"
-    ),
-    agent_token_ttl: int | None = typer.Option(None, help="Seconds that an agent token lives."),
-    proxy_target: str | None = typer.Option(None, help="Base URL of the upstream."),
-    proxy_action: str | None = typer.Option(
-        None, help="What the proxy evaluates: declared, derived or both.  [default: declared]"
-    ),
-    proxy_timeout: float | None = typer.Option(None, help="Seconds to wait for the upstream."),
-    proxy_max_body: int | None = typer.Option(None, help="Bytes that a forwarded body may have."),
-    request_timeout: float | None = typer.Option(
-        None, help="Seconds that a client may take to send a request.  [default: 30]"
-    ),
-    max_connections: int | None = typer.Option(
-        None, help="Connections that each worker serves at once.  [default: 1024]"
-    ),
-    workers: int | None = typer.Option(None, help="Processes that serve.  [default: 1]"),
-    audit_retention_days: int | None = typer.Option(None, help="Days to keep audit entries; 0 keeps all."),
-    audit_context_keys: str | None = typer.Option(
-        None, help="Keys of a request's context whose values are recorded, comma-separated."
-    ),
-    rate_limit_rpm: int | None = typer.Option(None, help="Decisions a minute for each agent; 0 is off."),
-    rate_limit_storage: str | None = typer.Option(None, help="Where they are counted.  [default: memory://]"),
-    explain_to_agents: bool | None = typer.Option(
-        None, "--explain-to-agents", help="Explain decisions to agents, with thresholds and names."
-    ),
-    cors_origin: str | None = typer.Option(None, help="The origin whose pages may call."),
-    metrics_enabled: bool | None = typer.Option(
-        None, "--metrics/--no-metrics", help="Whether to serve /metrics."
-    ),
-    log_level: str | None = typer.Option(None, help="debug, info, warning or error."),
-    log_format: str | None = typer.Option(None, help="text, or json: one object a line.  [default: text]"),
-    dev: bool = typer.Option(
-        False, "--dev", help="Keep secrets and an agent in .meshguard, and show each decision; loopback only."
-    ),
+    host: Annotated[
+        str | None, _option("--host", "Address to listen on.  [default: 127.0.0.1]", "ADDRESS")
+    ] = None,
+    port: Annotated[
+        int | None, _option("--port", "Port; 0 lets the system choose.  [default: 3100]", "PORT")
+    ] = None,
+    mode: Annotated[
+        str | None, _option("--mode", "enforce, or audit: deny nothing.  [default: enforce]", "MODE")
+    ] = None,
+    policies_dir: Annotated[
+        Path | None, _option("--policies-dir", "Folder of policy files, watched for changes.", "FOLDER")
+    ] = None,
+    database_url: Annotated[
+        str | None,
+        _option(
+            "--database-url", "The database.  [default: in your data folder; .meshguard with --dev]", "URL"
+        ),
+    ] = None,
+    agent_token_ttl: Annotated[
+        int | None, _option("--agent-token-ttl", "Lifetime of an agent token.", "SECONDS")
+    ] = None,
+    proxy_target: Annotated[str | None, _option("--proxy-target", "Base URL of the upstream.", "URL")] = None,
+    proxy_action: Annotated[
+        str | None,
+        _option(
+            "--proxy-action",
+            "What the proxy evaluates: declared, derived or both.  [default: declared]",
+            "KIND",
+        ),
+    ] = None,
+    proxy_timeout: Annotated[
+        float | None, _option("--proxy-timeout", "Time to wait for the upstream.", "SECONDS")
+    ] = None,
+    proxy_max_body: Annotated[
+        int | None, _option("--proxy-max-body", "Size of a forwarded body at most.", "BYTES")
+    ] = None,
+    request_timeout: Annotated[
+        float | None,
+        _option(
+            "--request-timeout", "Time that a client may take to send a request.  [default: 30]", "SECONDS"
+        ),
+    ] = None,
+    max_connections: Annotated[
+        int | None, _option("--max-connections", "Connections of each worker at most.  [default: 1024]", "N")
+    ] = None,
+    workers: Annotated[int | None, _option("--workers", "Processes that serve.  [default: 1]", "N")] = None,
+    audit_retention_days: Annotated[
+        int | None, _option("--audit-retention-days", "Days to keep audit entries; 0 keeps all.", "DAYS")
+    ] = None,
+    audit_context_keys: Annotated[
+        str | None,
+        _option("--audit-context-keys", "Context keys whose values are recorded, comma-separated.", "KEYS"),
+    ] = None,
+    rate_limit_rpm: Annotated[
+        int | None, _option("--rate-limit-rpm", "Decisions a minute for each agent; 0 is off.", "N")
+    ] = None,
+    rate_limit_storage: Annotated[
+        str | None, _option("--rate-limit-storage", "Where they are counted.  [default: memory://]", "URL")
+    ] = None,
+    explain_to_agents: Annotated[
+        bool | None,
+        typer.Option("--explain-to-agents", help="Explain decisions to agents, with thresholds and names."),
+    ] = None,
+    cors_origin: Annotated[
+        str | None, _option("--cors-origin", "Origin whose pages may call.", "ORIGIN")
+    ] = None,
+    metrics_enabled: Annotated[
+        bool | None, typer.Option("--metrics/--no-metrics", help="Whether to serve /metrics.")
+    ] = None,
+    log_level: Annotated[
+        str | None, _option("--log-level", "debug, info, warning or error.", "LEVEL")
+    ] = None,
+    log_format: Annotated[
+        str | None, _option("--log-format", "text, or json: one object a line.  [default: text]", "FORMAT")
+    ] = None,
+    dev: Annotated[
+        bool,
+        typer.Option("--dev", help="Keep secrets and an agent in .meshguard; show decisions; loopback only."),
+    ] = False,
 ) -> None:
     """Run a gateway.
 
     Each option is also a setting in the environment or in `.env`, such as MESHGUARD_PORT. The secrets
-    (JWT_SECRET, JWT_SECRETS_OLD, ADMIN_TOKEN, PROXY_AUTHORIZATION) are settings alone: other users of the
+    (JWT_SECRET, JWT_SECRETS_OLD, ADMIN_TOKEN, PROXY_AUTHORIZATION) are settings only: other users of the
     machine can see a command line.
+
+    Examples:
+      $ meshguard serve --dev --policies-dir policies
+      $ meshguard serve --host 0.0.0.0 --workers 4
     """
     flags = {name: value for name, value in locals().items() if name != "dev"}
-    if dev:
-        flags |= _dev_settings(database_url)
-    settings = _checked(flags, dev=dev)
-    _run(settings, dev=dev)
+    from meshguard.cli import server
 
-
-def _dev_settings(url: str | None) -> dict[str, Any]:
-    try:
-        state = open_state()
-    except DevStateError as error:
-        _quit(str(error))
-    return {
-        "jwt_secret": state.jwt_secret,
-        "admin_token": state.admin_token,
-        "database_url": url or dev_database_url(),
-        "explain_to_agents": True,
-    }
-
-
-def _checked(flags: dict[str, Any], *, dev: bool) -> Settings:
-    # What is logged about the settings waits until they say how to log.
-    held, log = MemoryHandler(capacity=1_000), logging.getLogger("meshguard.gateway")
-    log.addHandler(held)
-    try:
-        settings = load_settings(**flags)
-    except SettingsError as error:
-        _quit("The gateway can't start with these settings:", *error.faults)
-    finally:
-        log.removeHandler(held)
-    logs.set_up(settings)
-    for record in held.buffer:
-        log.handle(record)
-    if dev and not _is_loopback(settings.host):
-        _quit(
-            f"HOST: --dev listens on loopback alone, not on {settings.host}; leave out --dev to serve others."
-        )
-    return settings.model_copy(update={"port": _free_port(settings)})
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _free_port(settings: Settings) -> int:
-    """Return the port to listen on, chosen by the system when it is 0, or quit when it is taken."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        _quit(f"HOST, PORT: can't listen on {settings.host}, port {settings.port}: {error.strerror}")
-
-
-def _run(settings: Settings, *, dev: bool) -> None:
-    server = make_server(settings)
-    announcer = threading.Thread(target=_announce, args=(settings,), kwargs={"dev": dev}, daemon=True)
-    server.on_startup(announcer.start)
-    on_signals(lambda number: _stop(server, number))
-    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
-
-
-def _stop(server: Any, number: int) -> None:
-    if number in {signal.SIGINT, signal.SIGTERM}:
-        server.signal_handler_interrupt()
-
-
-def make_server(settings: Settings) -> Any:
-    """Return the server, with its limits, that is still to be told what to serve."""
-    multiprocessing.set_start_method("spawn", force=True)
-    return Granian(
-        "meshguard.gateway",
-        address=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        respawn_failed_workers=settings.workers > 1,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=_BACKLOG,
-        backpressure=settings.max_connections,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=int(settings.request_timeout * 1000), max_buffer_size=_HEAD_BUFFER
-        ),
-        log_level=LogLevels.error,
-        log_dictconfig=logs.of_server(settings),
-    )
-
-
-def _load(settings: Settings) -> ASGIApp:
-    """Return the application, in the process that serves it."""
-    end_with_parent()
-    logs.set_up(settings)
-    application = gateway(settings)
-    ConnectionLimits(settings.port, settings.max_connections, settings.request_timeout).start()
-    _spare_collector()
-    return application
-
-
-def _spare_collector() -> None:
-    """Let the garbage collector look at what requests leave behind, and seldom.
-
-    What is loaded by now stays for good; to look at it again and again cost a decision a fifth of its time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECTED_AFTER)
-
-
-def _announce(settings: Settings, *, dev: bool) -> None:
-    """Say where the gateway is, once it responds; with `dev`, show decisions until the process ends."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{settings.port}"
-    if not _responds(url):
-        return
-    typer.echo(f"MeshGuard gateway {__version__}, mode {settings.mode}, is ready at {url}")
-    typer.echo(f"Database: {shown_database(settings.database_url.get_secret_value())}")
-    sys.stdout.flush()
-    if dev:
-        follow_gateway(settings, url)
-
-
-def _responds(url: str) -> bool:
-    deadline = monotonic() + _START_TIMEOUT
-    pause = threading.Event()
-    with httpx.Client(trust_env=False) as client:
-        while monotonic() < deadline:
-            try:
-                return client.get(url).is_success
-            except httpx.TransportError:
-                pause.wait(0.02)
-    return False
-
-
-def _quit(*lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(1)
+    server.serve(flags, dev=dev)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def on_signals(react: Callable[[int], object]) -> None:
     """Call a function in a thread for each signal that has a Python handler. Call it in the main thread.
 
-    Python runs handlers in the main thread, once that executes code again. A signal that arrives just before the
-    main thread starts to wait for a lock does not wake it.
+    Python runs handlers in the main thread, once that executes code again. A signal that arrives just before
+    the main thread starts to wait for a lock does not wake it.
 
     Args:
         react: Gets the number of the signal. It may run before or after the handler.

@@ -131,7 +131,7 @@ class Operation:
         """Return what in the response is not as the contract has it."""
         status = str(exchange.status)
         if self.is_proxy and exchange.header("x-meshguard-decision") == "allow":
-            status = "200"  # the upstream's own, whatever it is
+            status = "default"  # the upstream's own, whatever it is
         if status not in self.raw["responses"]:
             return [f"status {exchange.status} is not declared"]
         response = self.document.follow(self.raw["responses"][status])
@@ -141,6 +141,8 @@ class Operation:
         given = self._given(exchange)
         declared = [self.document.follow(parameter) for parameter in self.raw.get("parameters", ())]
         for parameter in declared:
+            if parameter.get("explode"):
+                continue  # its names and values are the upstream's
             values = given[parameter["in"]].get(_key(parameter), [])
             name = f"{parameter['in']} parameter {parameter['name']}"
             if not values and parameter.get("required"):
@@ -175,8 +177,8 @@ class Operation:
                 yield f"the credential {scheme} is missing"
 
     def _body_faults(self, exchange: Exchange) -> Iterator[str]:
-        declared = self.raw.get("requestBody")
-        if declared is None:
+        declared = self.document.follow(self.raw.get("requestBody", {}))
+        if not declared:
             if exchange.request_body and not self.is_proxy:
                 yield "a body where none is declared"
             return

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import schemathesis
 from ruamel.yaml import YAML
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events, from_schema
 from schemathesis.hooks import unregister
 from schemathesis.transport.serialization import Binary
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from meshguard.contract.subject import Subject
 
 _POLICY_OPERATIONS = {"apply_policy", "test_policies"}
+_META = "X-MeshGuard-Meta"
+_SHORT = 500  # characters, which JSON may write as six each
 _HUGE = 20_000  # characters; the loader limits how many keys and values a YAML text has, a schema can't
 _USES = 300  # requests with one agent's token
 _SHOWN = 2_000  # characters of a body that are shown
@@ -83,6 +86,7 @@ def contract_schema(headers_for: Callable[[str], Mapping[str, str]], **config: A
     schema.auth(refresh_interval=None)(_credentials(headers_for))
     schema.hook(filter_path_parameters)
     schema.hook(filter_case)
+    schema.hook(map_case)
     return schema
 
 
@@ -92,6 +96,7 @@ def to_yaml(_: Any, value: Any) -> bytes:
         return value if isinstance(value, bytes) else value.data
     yaml, output = YAML(typ="safe", pure=True), BytesIO()
     yaml.allow_unicode = False  # it writes some line ends of Unicode as they are, and reads them as spaces
+    yaml.representer.ignore_aliases = lambda _: True  # policies have no anchors
     yaml.dump(value, output)
     return output.getvalue()
 
@@ -127,16 +132,37 @@ def filter_path_parameters(_: schemathesis.HookContext, path_parameters: dict[st
 def filter_case(_: schemathesis.HookContext, case: Any) -> bool:
     """Leave out policies of which a schema can't say whether they are valid.
 
-    Such as rules that share a name, or a time window that is empty; and YAML that is no object, which
-    `validate_policy` answers with 200. That schema and loader agree on the rest is tested with the loader.
+    Such as rules that share a name, or a time window that is empty. That schema and loader agree on the rest
+    is tested with the loader. Also omits invalid queries of the proxy, which are the upstream's business.
     """
     operation = case.operation.definition.raw["operationId"]
-    if operation == "validate_policy":
-        return case.media_type != "application/yaml" or isinstance(case.body, dict)
+    if case.path == _PROXY and _has_negative_query(case):
+        return False
     if operation not in _POLICY_OPERATIONS or case.meta.generation.mode.is_negative:
         return True
-    policy = case.body if operation == "apply_policy" else case.body.get("candidate")
-    return policy is None or (_loads(policy) and len(repr(policy)) < _HUGE)
+    names = ("candidate", "candidateText")
+    found = [case.body] if operation == "apply_policy" else [case.body.get(name) for name in names]
+    policies = [policy for policy in found if policy is not None]
+    return all(_loads(policy) and len(repr(policy)) < _HUGE for policy in policies)
+
+
+def map_case(_: schemathesis.HookContext, case: Any) -> Any:
+    """Put a JSON object, which a schema of texts can't require, into the header for a context.
+
+    A body with a context rules the header out.
+    """
+    text = (case.headers or {}).get(_META)
+    if text is not None and not case.meta.generation.mode.is_negative:
+        if isinstance(case.body, dict) and "context" in case.body:
+            del case.headers[_META]
+        else:
+            case.headers[_META] = json.dumps({"text": text[:_SHORT]})
+    return case
+
+
+def _has_negative_query(case: Any) -> bool:
+    query = case.meta.components.get(ParameterLocation.QUERY) if case.meta else None
+    return query is not None and query.mode.is_negative
 
 
 def _loads(policy: Any) -> bool:

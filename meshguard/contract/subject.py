@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from meshguard.config import is_loopback
 from meshguard.contract.document import load_document
 from meshguard.contract.exchange import Exchange, Violation
 
@@ -64,7 +65,8 @@ class Subject:
         self._settle = settle
         self._agents: dict[str, None] = {}
         self._policies: dict[str, None] = {}
-        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT)
+        # A gateway on this machine is not reached through a proxy, which would see the token.
+        self._client = httpx.Client(base_url=self.url, timeout=_TIMEOUT, trust_env=not _is_local(self.url))
 
     def __enter__(self) -> Self:
         return self
@@ -319,3 +321,10 @@ def expect_denied(exchange: Exchange) -> dict[str, Any]:
     """
     expect_that(is_denied(exchange), "what policy denies is allowed", exchange)
     return exchange.object()
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return is_loopback(url)
+    except httpx.InvalidURL:
+        return False  # which `connect` reports

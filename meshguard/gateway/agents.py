@@ -7,12 +7,11 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from meshguard_api import models
-
 from meshguard.gateway import store
 from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.clock import milliseconds, timestamp
 from meshguard.gateway.http import Request, Response, json_response
+from meshguard.gateway.idempotency import Created, create_once
 from meshguard.gateway.problems import Problem
 from meshguard.gateway.store import AgentRecord, to_json
 from meshguard.gateway.writer import Change
@@ -20,12 +19,18 @@ from meshguard.gateway.writer import Change
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from meshguard.gateway.auth import IssuedToken
     from meshguard.gateway.gateway import Gateway
 
 _SCANNED_AT_ONCE = 500  # agents
 _WRITTEN_AT_ONCE = 50  # agents, a millisecond or two
-_FIELDS = {"name": "name", "trustTier": "trust_tier", "tags": "tags", "metadata": "metadata"}
+_FIELDS = {
+    "name": "name",
+    "trustTier": "trust_tier",
+    "tags": "tags",
+    "metadata": "metadata",
+    "description": "description",
+    "capabilities": "capabilities",
+}
 
 
 async def list_agents(gateway: Gateway, request: Request) -> Response:
@@ -50,7 +55,7 @@ async def list_agents(gateway: Gateway, request: Request) -> Response:
             if len(records) == limit:
                 return _page(texts, str(records[-1].row_id))
             records.append(record)
-            texts.append(to_json(_wire(record).to_dict()))
+            texts.append(to_json(_wire(record)))
             if len(records) % _WRITTEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
     return _page(texts)
@@ -67,12 +72,13 @@ async def get_agent(gateway: Gateway, request: Request) -> Response:
     agent = gateway.current.snapshot.agents.get(request.path["agentId"])
     if agent is None:
         raise no_agent()
-    return json_response(_wire(agent.record).to_dict())
+    return json_response(_wire(agent.record))
 
 
 async def create_agent(gateway: Gateway, request: Request) -> Response:
     """Operation `create_agent`."""
-    fields = _fields(await request.json())
+    body = await request.json()
+    fields = _fields(body)
     now = milliseconds(gateway.clock())
     draft = AgentRecord(
         row_id=0,
@@ -81,6 +87,8 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
         trust_tier=fields.get("trust_tier", "verified"),
         tags=fields.get("tags", ()),
         metadata=fields.get("metadata", {}),
+        description=fields.get("description"),
+        capabilities=fields.get("capabilities"),
         status="active",
         token_id=None,
         created_at=now,
@@ -90,19 +98,18 @@ async def create_agent(gateway: Gateway, request: Request) -> Response:
     issued = gateway.tokens.issue(draft)
     draft = replace(draft, token_id=issued.token_id)
 
-    def perform(connection: Connection) -> Change[AgentRecord]:
-        number = store.begin_change(connection)
+    def create(connection: Connection, number: int) -> Change[Created]:
         record = store.insert_agent(connection, replace(draft, revision=number))
-        changes = {name: {"old": None, "new": getattr(record, field)} for name, field in _FIELDS.items()}
-        return _changed(gateway, request, record, "create", changes)
+        values = {name: getattr(record, field) for name, field in _FIELDS.items()}
+        changes = {name: {"old": None, "new": value} for name, value in values.items() if value is not None}
+        change = _changed(gateway, request, record, "create", changes)
+        return Change(Created(201, _wire(record), issued), change.rows, change.applied)
 
-    record = await gateway.writer.change(perform)
-    body = {**_wire(record).to_dict(), **_token_fields(issued)}
-    return json_response(models.CreatedAgent.from_dict(body).to_dict(), 201)
+    return await create_once(gateway, request, body, create)
 
 
 async def update_agent(gateway: Gateway, request: Request) -> Response:
-    """Operation `update_agent`."""
+    """Operations `update_agent` and `put_agent`."""
     fields = _fields(await request.json())
 
     def perform(connection: Connection) -> Change[AgentRecord]:
@@ -119,25 +126,22 @@ async def update_agent(gateway: Gateway, request: Request) -> Response:
         store.update_agent(connection, new)
         return _changed(gateway, request, new, "update", changes)
 
-    return json_response(_wire(await gateway.writer.change(perform)).to_dict())
+    return json_response(_wire(await gateway.writer.change(perform)))
 
 
 async def issue_token(gateway: Gateway, request: Request) -> Response:
     """Operation `issue_token`."""
 
-    def perform(connection: Connection) -> Change[IssuedToken]:
-        number = store.begin_change(connection)
+    def create(connection: Connection, number: int) -> Change[Created]:
         agent = _active(connection, request)
         issued = gateway.tokens.issue(agent)
         now = milliseconds(gateway.clock())
         agent = replace(agent, token_id=issued.token_id, updated_at=now, revision=number)
         store.update_agent(connection, agent)
         change = _changed(gateway, request, agent, "token")
-        return Change(issued, change.rows, change.applied)
+        return Change(Created(200, {"id": agent.id}, issued), change.rows, change.applied)
 
-    issued = await gateway.writer.change(perform)
-    body = {"id": request.path["agentId"], **_token_fields(issued)}
-    return json_response(models.IssuedToken.from_dict(body).to_dict())
+    return await create_once(gateway, request, None, create)
 
 
 async def revoke_agent(gateway: Gateway, request: Request) -> Response:
@@ -219,6 +223,8 @@ def _fields(body: dict[str, Any]) -> dict[str, Any]:
         fields["trust_tier"] = _tier(fields["trust_tier"])
     if "tags" in fields:
         fields["tags"] = tuple(dict.fromkeys(fields["tags"]))
+    if fields.get("capabilities") is not None:
+        fields["capabilities"] = tuple(fields["capabilities"])
     return fields
 
 
@@ -226,18 +232,17 @@ def _tier(name: str) -> str:
     return "unverified" if name == "untrusted" else name
 
 
-def _token_fields(issued: IssuedToken) -> dict[str, str]:
-    return {"token": issued.token, "expiresAt": timestamp(issued.expires_at * 1000)}
-
-
-def _wire(record: AgentRecord) -> models.Agent:
-    return models.Agent(
-        id=record.id,
-        name=record.name,
-        trust_tier=record.trust_tier,
-        tags=list(record.tags),
-        metadata=models.Metadata.from_dict(record.metadata),
-        status=record.status,
-        created_at=timestamp(record.created_at),
-        updated_at=timestamp(record.updated_at),
-    )
+def _wire(record: AgentRecord) -> dict[str, Any]:
+    fields = {
+        "id": record.id,
+        "name": record.name,
+        "trustTier": record.trust_tier,
+        "tags": list(record.tags),
+        "metadata": record.metadata,
+        "description": record.description,
+        "capabilities": record.capabilities,
+        "status": record.status,
+        "createdAt": timestamp(record.created_at),
+        "updatedAt": timestamp(record.updated_at),
+    }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -63,6 +63,7 @@ HANDLERS: dict[str, Handler] = {
     "create_agent": agents.create_agent,
     "get_agent": agents.get_agent,
     "update_agent": agents.update_agent,
+    "put_agent": agents.update_agent,
     "revoke_agent": agents.revoke_agent,
     "issue_token": agents.issue_token,
     "list_policies": policies.list_policies,
@@ -174,6 +175,7 @@ class _Application:
         exchange.route = operation.template
         timeout = self._gateway.settings.request_timeout
         request = Request(scope, receive, head, exchange.trace_id, operation, path, timeout=timeout)
+        request.pool = self._gateway.pools.bodies
         self._authenticate(operation, request)
         open_query = operation.template == "/proxy/{path}"
         if request.agent is None:

@@ -30,6 +30,7 @@ _FIELDS = {
     "policy": "policy",
     "rule": "rule",
     "reason": "reason",
+    "hint": "hint",
     "method": "method",
     "path": "path",
     "status": "status",
@@ -41,11 +42,19 @@ _FIELDS = {
 }
 _JSON = ("context", "changes")
 _OPTIONAL = ("agent_id", "agent_name", "trust_tier", "resource", "would_deny", "policy", "rule", "context")
-_OPTIONAL_HTTP = ("method", "path", "status", "changes")
-_ABSENT: Row = dict.fromkeys((*_OPTIONAL, *_OPTIONAL_HTTP))
+_OPTIONAL_TOO = ("method", "path", "status", "changes", "hint")
+_ABSENT: Row = dict.fromkeys((*_OPTIONAL, *_OPTIONAL_TOO))
 MAX_ENTRY = 16_384  # bytes of all text of a decision's entry
 # Bytes in UTF-8; the context has a budget of its own, and the contract bounds the others.
-_ROOM = {"action": 2_048, "resource": 2_560, "agent_name": 512, "rule": 512, "reason": 2_048, "path": 2_560}
+_ROOM = {
+    "action": 2_048,
+    "resource": 2_560,
+    "agent_name": 512,
+    "rule": 512,
+    "reason": 2_048,
+    "hint": 1_024,
+    "path": 2_560,
+}
 _WIDEST = 4  # bytes of a character
 
 

@@ -47,6 +47,7 @@ class Filters:
 
     decision: str | None = None
     agent: str | None = None
+    agent_id: str | None = None
     action: str | None = None
     trace_id: str | None = None
     policy: str | None = None
@@ -60,6 +61,7 @@ class Filters:
             column == value
             for column, value in (
                 (_entry.decision, self.decision),
+                (_entry.agent_id, self.agent_id),
                 (_entry.trace_id, self.trace_id),
                 (_entry.policy, self.policy),
                 (_entry.kind, self.kind),
@@ -74,7 +76,7 @@ class Filters:
 
     def alternatives(self, connection: Connection) -> list[ColumnElement[bool]]:
         """Return conditions of which an entry fits one; an index answers each in the order of pages."""
-        texts = (self.decision, self.agent, self.action, self.trace_id, self.policy, self.kind)
+        texts = (self.decision, self.agent, self.agent_id, self.action, self.trace_id, self.policy, self.kind)
         if any(text is not None and "\0" in text for text in texts):
             return []
         of_action: list[ColumnElement[bool]] = [true()]

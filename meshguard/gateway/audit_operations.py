@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from meshguard_api import models
-from meshguard_api.types import UNSET
 
 from meshguard.gateway import audit_log
 from meshguard.gateway.clock import milliseconds, parse_timestamp
@@ -36,10 +35,8 @@ async def list_audit_entries(gateway: Gateway, request: Request) -> Response:
     entries, cursor = await gateway.read(
         lambda connection: audit_log.read_page(connection, filters, limit, below)
     )
-    page = models.AuditPage(
-        [models.AuditEntry.from_dict(entry) for entry in entries], UNSET if cursor is None else str(cursor)
-    )
-    return json_response(page.to_dict())
+    more = {} if cursor is None else {"nextCursor": str(cursor)}
+    return json_response({"entries": entries, **more})
 
 
 async def get_audit_stats(gateway: Gateway, request: Request) -> Response:
@@ -91,18 +88,13 @@ async def verify_audit_log(gateway: Gateway, _request: Request) -> Response:
         LONG_TIMEOUT,
     )
     gateway.retention.note_verification(verifier.broken)
-    body = models.AuditVerification(
-        valid=verifier.broken is None,
-        entries=verifier.entries,
-        heads=[models.AuditHead.from_dict(head) for head in heads],
-        first_broken=_broken(verifier.broken) if verifier.broken else UNSET,
-    )
-    return json_response(body.to_dict())
+    broken = {"firstBroken": _broken(verifier.broken)} if verifier.broken else {}
+    outcome = {"valid": not broken, "entries": verifier.entries, "heads": heads}
+    return json_response({**outcome, **broken})
 
 
-def _broken(broken: Broken) -> models.BrokenEntry:
-    fields = {name: value for name, value in asdict(broken).items() if value is not None}
-    return models.BrokenEntry.from_dict(fields)
+def _broken(broken: Broken) -> dict[str, Any]:
+    return {name: value for name, value in asdict(broken).items() if value is not None}
 
 
 class Export:
@@ -151,10 +143,11 @@ def _filters(query: dict[str, Any]) -> audit_log.Filters:
     return audit_log.Filters(
         decision=query.get("decision"),
         agent=query.get("agent"),
+        agent_id=query.get("agentId"),
         action=query.get("action"),
         trace_id=query.get("traceId"),
         policy=query.get("policy"),
-        kind=query.get("kind"),
+        kind=None if query.get("kind") == "all" else query.get("kind"),
         since=_moment(query, "from"),
         until=_moment(query, "to"),
     )

@@ -54,7 +54,7 @@ class Retention:
         self._seals = seals
         self._span = span
         self._stopping = Event()
-        self._pool = Pool("retention", threads=1, waiting=10)
+        self._pool = Pool("retention", threads=1, waiting=10, computes=True)
         self._page_began = monotonic()
         self._kept: list[Broken] = []
         self._verified: Broken | None = None

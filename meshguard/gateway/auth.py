@@ -48,11 +48,25 @@ class _Claims:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token and what the store keeps of it; `expires_at` in seconds since 1970."""
+    """A token and its claims. The store keeps its id, never the token."""
 
     token: str
-    token_id: str
-    expires_at: int
+    claims: dict[str, Any]
+
+    @property
+    def token_id(self) -> str:
+        """The claim `jti`."""
+        return str(self.claims["jti"])
+
+    @property
+    def expires_at(self) -> int:
+        """The claim `exp`, in seconds since 1970."""
+        return int(self.claims["exp"])
+
+    @property
+    def hash(self) -> str:
+        """What recognizes the token without being one."""
+        return _digest(self.token).hex()
 
     def __repr__(self) -> str:
         """Return the token's id alone."""
@@ -81,7 +95,6 @@ class Tokens:
     def issue(self, agent: AgentRecord) -> IssuedToken:
         """Return a new token for an agent; it works once the store has its id as the agent's."""
         now = int(self._clock())
-        token_id = secrets.token_hex(16)
         claims = {
             "sub": agent.id,
             "name": agent.name,
@@ -90,9 +103,22 @@ class Tokens:
             "iat": now,
             "exp": now + self._lifetime,
             "iss": ISSUER,
-            "jti": token_id,
+            "jti": secrets.token_hex(16),
         }
-        return IssuedToken(jwt.encode(claims, self._secret, _ALGORITHM), token_id, now + self._lifetime)
+        return IssuedToken(jwt.encode(claims, self._secret, _ALGORITHM), claims)
+
+    def issue_again(self, claims: dict[str, Any], token_hash: str) -> IssuedToken | None:
+        """Return a token that was issued before, or None if none of the secrets signs the same one.
+
+        Args:
+            claims: Its claims, in their order.
+            token_hash: Its hash.
+        """
+        for secret in (self._secret, *self._old):
+            again = IssuedToken(jwt.encode(claims, secret, _ALGORITHM), claims)
+            if hmac.compare_digest(again.hash, token_hash):
+                return again
+        return None
 
     def agent(self, authorization: str | None, snapshot: Snapshot) -> Agent:
         """Return the agent whose token an `Authorization` header carries.

@@ -12,6 +12,7 @@ from meshguard.gateway.logs import log_failure, log_recovery
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+_LOOK = 0.005  # seconds between two looks whether a thread has ended
 _PAUSE = 0.5  # seconds after an error
 STOP_TIMEOUT = 10.0  # seconds that the gateway waits for a thread to end
 
@@ -73,10 +74,13 @@ class Repeating:
         """Tell the thread to end."""
         self.stopping.set()
 
-    def join(self) -> None:
-        """Wait for the end, but not forever: a system call may hang."""
-        if self._thread:
-            self._thread.join(STOP_TIMEOUT)
+    async def ended(self) -> None:
+        """Return when the thread has ended, or after `STOP_TIMEOUT`: a system call may hang."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT):
+                while self._thread and self._thread.is_alive():  # noqa: ASYNC110 - a dying thread sets no event
+                    await asyncio.sleep(_LOOK)
+        await asyncio.sleep(0)  # what the thread last passed to the event loop comes first
 
     def _run(self) -> None:
         while not self.stopping.is_set():

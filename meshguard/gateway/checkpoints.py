@@ -44,10 +44,10 @@ class Checkpoints:
         if self._engine.dialect.name == "sqlite":
             self._thread.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End; the last connection that closes checkpoints what is left."""
         self._thread.stop()
-        self._thread.join()
+        await self._thread.ended()
 
     def size(self) -> int:
         """Return the bytes of the write-ahead log; 0 when there is none."""

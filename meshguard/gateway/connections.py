@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import os
 import socket
+import stat
 import struct
 import sys
 import termios
@@ -23,6 +24,8 @@ from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from meshguard.gateway.sharing import computing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +50,14 @@ class _Client:
 
     since: float
     acked: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """Whose a connection is, which stays the same as long as it lives."""
+
+    family: socket.AddressFamily
+    key: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,7 @@ class ConnectionLimits:
         self._timeout = timeout
         self._clock = clock
         self._clients: dict[tuple[str, int], _Client] = {}
+        self._known: dict[int, _Peer | None] = {}  # by inode; None for what is no client's
         self._stopping = Event()
         self._failing = False
 
@@ -95,7 +107,8 @@ class ConnectionLimits:
     def _run(self) -> None:
         while not self._stopping.wait(_INTERVAL):
             try:
-                self.look()
+                with computing():
+                    self.look()
             except Exception as error:  # noqa: BLE001 - the limits have to survive whatever happens here
                 if not self._failing:
                     _log.error("connections can't be looked at (%s)", type(error).__name__)
@@ -120,22 +133,30 @@ class ConnectionLimits:
         return len(doomed)
 
     def _connections(self) -> Iterator[_Look]:
-        for path in list(_FOLDER.iterdir()):
+        before, self._known = self._known, {}
+        for name in os.listdir(_FOLDER):  # noqa: PTH208 - four times a second, for each connection
             with suppress(OSError, struct.error):
-                if str(path.readlink()).startswith("socket:"):
-                    look = self._examined(int(path.name))
+                descriptor = int(name)
+                status = os.fstat(descriptor)
+                if stat.S_ISSOCK(status.st_mode):
+                    look = self._examined(descriptor, status.st_ino, before)
                     if look:
                         yield look
 
-    def _examined(self, descriptor: int) -> _Look | None:
+    def _examined(self, descriptor: int, inode: int, before: dict[int, _Peer | None]) -> _Look | None:
+        if inode in before and before[inode] is None:
+            self._known[inode] = None
+            return None
         # A copy: whatever the server does with the original meanwhile, this remains the same socket.
-        copy = socket.socket(fileno=os.dup(descriptor))
+        copy = _adopted(os.dup(descriptor), before.get(inode))
         try:
-            is_tcp = copy.family in _FAMILIES and copy.type is socket.SOCK_STREAM
-            if not is_tcp or copy.getsockname()[1] != self._port:
+            if os.fstat(copy.fileno()).st_ino != inode:
                 copy.close()
                 return None
-            peer = copy.getpeername()
+            peer = self._known[inode] = before.get(inode) or self._peer(copy)
+            if peer is None:
+                copy.close()
+                return None
             raw = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
             (waiting,) = struct.unpack("i", fcntl.ioctl(copy.fileno(), termios.TIOCOUTQ, bytes(4)))
             (acked,) = struct.unpack_from("Q", raw, _ACKED)
@@ -143,7 +164,15 @@ class ConnectionLimits:
         except BaseException:
             copy.close()
             raise
-        return _Look((peer[0], peer[1]), copy, waiting, acked, idle)
+        return _Look(peer.key, copy, waiting, acked, idle)
+
+    def _peer(self, connection: socket.socket) -> _Peer | None:
+        """Return the client of a socket; None when it is not a connection to our port."""
+        is_tcp = connection.family in _FAMILIES and connection.type is socket.SOCK_STREAM
+        if not is_tcp or connection.getsockname()[1] != self._port:
+            return None
+        address, port = connection.getpeername()[:2]
+        return _Peer(connection.family, (address, port))
 
     def _slow(self, connections: list[_Look]) -> list[_Look]:
         """Return those whose clients took too little of what waited for them, for too long."""
@@ -179,6 +208,16 @@ class ConnectionLimits:
         if beyond:
             _log.warning("%d connections were closed: one address held most of the places", len(beyond))
         return beyond
+
+
+def _adopted(descriptor: int, peer: _Peer | None) -> socket.socket:
+    try:
+        if peer is None:
+            return socket.socket(fileno=descriptor)
+        return socket.socket(peer.family, socket.SOCK_STREAM, 0, fileno=descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def network_of(address: str) -> str:

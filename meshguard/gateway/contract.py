@@ -169,7 +169,7 @@ def _operations(document: dict[str, Any]) -> Iterator[Operation]:
 
 def _operation(template: str, method: str, spec: dict[str, Any], document: dict[str, Any]) -> Operation:
     components = {"schemas": document["components"]["schemas"]}
-    content = spec.get("requestBody", {}).get("content", {})
+    content = _follow(spec.get("requestBody", {}), document).get("content", {})
     schema = content.get("application/json", {}).get("schema")
     security = spec.get("security", ())
     parameters = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from meshguard.gateway.audit import Row, new_row
 from meshguard.gateway.auth import unauthorized
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.http import NO_STORE, RawHeaders, Request, Response, json_response
-from meshguard.gateway.problems import Detail, invalid
+from meshguard.gateway.json_body import JsonError, parse_json
+from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.sharing import computing
+from meshguard.gateway.store import to_json
 from meshguard.policy import Decision, InvalidRequest
 from meshguard.policy import Request as Question
 from meshguard.policy.work import MAX_TESTS, MAX_TEXT, MAX_VALUES, Work
@@ -27,11 +31,14 @@ if TYPE_CHECKING:
     from meshguard.gateway.limits import RateLimit
     from meshguard.gateway.metrics import Metrics
     from meshguard.gateway.snapshot import Agent, Current, Snapshot
+    from meshguard.gateway.turns import Turns
     from meshguard.gateway.writer import Writer
+    from meshguard.policy.nearest import Hint
 
 
+_MANY = 50  # decisions of a batch that keep two threads computing for long
 EXPLANATIONS = 4  # as much work as so many explanations at most is done for one request
-STRIDE = 50  # decisions without a pause
+_META = b"x-meshguard-meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Verdict:
         allowed: Whether the agent may; true in mode `audit`.
         row: The entry, durable once it is recorded.
         conditional: Whether what is denied could be allowed in another case; None when that was not asked.
+        hint: What comes nearest to allowing a denied action, for the agent to see.
     """
 
     question: Question
@@ -59,6 +67,7 @@ class Verdict:
     allowed: bool
     row: Row
     conditional: bool | None = None
+    hint: str | None = None
 
     @property
     def word(self) -> str:
@@ -79,6 +88,7 @@ class Decisions:
         metrics: Metrics | None,
         context: ContextKeeper,
         clock: Clock,
+        turns: Turns,
         explain: bool,
     ) -> None:
         self._mode = mode
@@ -88,6 +98,7 @@ class Decisions:
         self._metrics = metrics
         self._context = context
         self._clock = clock
+        self._turns = turns
         self._explain = explain
 
     async def ask(self, agent: Agent, asked: Sequence[Asked], trace_id: str, **about: Any) -> list[Verdict]:
@@ -108,9 +119,10 @@ class Decisions:
         await self._limit.take(agent.record.id, len(asked))
         work = Work(EXPLANATIONS * MAX_TESTS, EXPLANATIONS * MAX_VALUES, EXPLANATIONS * MAX_TEXT)
         verdicts = []
+        turn = self._turns.begin()
         for number, one in enumerate(asked):
-            if number and (one.explain or not number % STRIDE):
-                await asyncio.sleep(0)
+            if number and (turn.is_over or (one.explain and self._explain)):
+                await turn.pause()
             verdicts.append(self._decide(agent, one, trace_id, about, work))
         await self._limit.charge(agent.record.id, work.requests)
         return verdicts
@@ -135,6 +147,7 @@ class Decisions:
         decision = snapshot.engine.decide(agent.subject, question, now=moment, explain=explain)
         would_deny = self._mode == "audit" and not decision.allowed
         allowed = decision.allowed or would_deny
+        find_hint = partial(snapshot.engine.hint, agent.subject, question, now=moment)
         row = new_row(
             timestamp=milliseconds(now),
             trace_id=trace_id,
@@ -149,6 +162,8 @@ class Decisions:
             policy=decision.policy,
             rule=decision.rule,
             reason=decision.reason,
+            # Without values: of a context the log keeps what the settings name.
+            hint=None if decision.allowed else _text(find_hint(values=False)),
             context=self._context.keep(question.context),
             latency_ms=round((perf_counter() - started) * 1000, 3),
             **about,
@@ -157,7 +172,8 @@ class Decisions:
         if asked.explain:
             could_allow = snapshot.engine.could_allow
             conditional = not allowed and could_allow(agent.subject, question, now=moment)
-        return Verdict(question, decision, allowed, row, conditional)
+        hint = _text(find_hint()) if self._explain and not allowed else None
+        return Verdict(question, decision, allowed, row, conditional, hint)
 
     async def record(self, verdicts: Sequence[Verdict], status: int | None) -> None:
         """Return when the verdicts are durable; only then may anything be answered or forwarded.
@@ -178,6 +194,10 @@ class Decisions:
                 self._metrics.count_decision(verdict.word, verdict.decision.errors)
 
 
+def _text(hint: Hint | None) -> str | None:
+    return hint.text if hint else None
+
+
 def question_of(action: str, resource: str | None, context: dict[str, Any] | None = None) -> Question:
     """Return a question to the policies.
 
@@ -190,6 +210,28 @@ def question_of(action: str, resource: str | None, context: dict[str, Any] | Non
         raise invalid(Detail(error.path, error.message)) from None
 
 
+def context_in_header(request: Request) -> dict[str, Any] | None:
+    """Return the context that the header `X-MeshGuard-Meta` holds; None without one.
+
+    Raises:
+        Problem: 400, when it is not a JSON object.
+    """
+    text = request.head.get(_META)
+    if text is None:
+        return None
+    try:
+        context = parse_json(text.encode("latin-1"))
+    except JsonError as error:
+        raise _invalid_meta(str(error)) from None
+    if not isinstance(context, dict):
+        raise _invalid_meta("send a JSON object")
+    return context
+
+
+def _invalid_meta(message: str) -> Problem:
+    return invalid(Detail("/header/X-MeshGuard-Meta", message))
+
+
 def _asked(body: dict[str, Any]) -> Asked:
     question = question_of(body["action"], body.get("resource"), body.get("context"))
     return Asked(question, body.get("explain", False))
@@ -197,7 +239,8 @@ def _asked(body: dict[str, Any]) -> Asked:
 
 async def check_action(gateway: Gateway, request: Request) -> Response:
     """Operation `check_action`."""
-    question = question_of(request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource"))
+    action, resource = request.headers["X-MeshGuard-Action"], request.headers.get("X-MeshGuard-Resource")
+    question = question_of(action, resource, context_in_header(request))
     with telemetry.deciding(question.action):
         verdicts = await gateway.decisions.ask(request.caller, [Asked(question)], request.trace_id)
         verdict = verdicts[0]
@@ -209,7 +252,12 @@ async def check_action(gateway: Gateway, request: Request) -> Response:
 
 async def evaluate(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate`."""
-    asked = _asked(await request.json())
+    body = await request.json()
+    if (context := context_in_header(request)) is not None:
+        if "context" in body:
+            raise _invalid_meta("the body has a context too; send one of them")
+        body["context"] = context
+    asked = _asked(body)
     with telemetry.deciding(asked.question.action):
         verdicts = await gateway.decisions.ask(request.caller, [asked], request.trace_id)
         await gateway.decisions.record(verdicts, 200)
@@ -218,13 +266,19 @@ async def evaluate(gateway: Gateway, request: Request) -> Response:
 
 async def evaluate_batch(gateway: Gateway, request: Request) -> Response:
     """Operation `evaluate_batch`."""
+    if _META in request.head:
+        raise _invalid_meta("a batch has a context in each of its requests; send it there")
     asked = [_asked(body) for body in (await request.json())["requests"]]
-    with telemetry.deciding():
+    with telemetry.deciding(), computing() if len(asked) > _MANY else nullcontext():
         verdicts = await gateway.decisions.ask(request.caller, asked, request.trace_id)
         await gateway.decisions.record(verdicts, 200)
-    decisions = [_wire(verdict, gateway.settings.mode) for verdict in verdicts]
     agent_id = (b"x-meshguard-agent-id", request.caller.record.id.encode())
-    return json_response({"decisions": decisions}, headers=(agent_id, *NO_STORE))
+    texts, turn = [], gateway.turns.begin()
+    for verdict in verdicts:
+        if turn.is_over:
+            await turn.pause()
+        texts.append(to_json(_wire(verdict, gateway.settings.mode)))
+    return Response(200, f'{{"decisions":[{",".join(texts)}]}}'.encode(), (agent_id, *NO_STORE))
 
 
 def _answer(verdict: Verdict, mode: str) -> Response:
@@ -243,6 +297,8 @@ def denial(verdict: Verdict) -> Response:
     """Return the 403 of a denied action, `Denial` of openapi.yaml."""
     reason = verdict.decision.reason
     body = {"error": "forbidden", "message": reason, **_about(verdict)}
+    if verdict.hint:
+        body["hint"] = verdict.hint
     return json_response(body, 403, (*decision_headers(verdict), *NO_STORE))
 
 

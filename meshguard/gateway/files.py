@@ -9,6 +9,7 @@ from time import monotonic as monotonic_clock
 from typing import TYPE_CHECKING
 
 from meshguard.gateway.policy_folder import FolderContents, PolicyFolder
+from meshguard.gateway.sharing import computing
 from meshguard.policy import Fault, Policy, PolicyLoadError, load_policy
 
 if TYPE_CHECKING:
@@ -155,9 +156,12 @@ class PolicyFiles:
         return contents
 
     def _apply(self, contents: FolderContents) -> None:
-        policies = self._policies(contents)
-        if policies != dict(self._current.snapshot.files):
-            self._current.replace(lambda snapshot: snapshot.with_policies(files=policies))
+        with computing():
+            policies = self._policies(contents)
+            changed = policies != dict(self._current.snapshot.files)
+            if changed:
+                self._current.replace(lambda snapshot: snapshot.with_policies(files=policies))
+        if changed:
             _log.info("policy files loaded: %s", _listing(tuple(sorted(policies))) or "none")
 
     def _policies(self, contents: FolderContents) -> dict[str, Policy]:

@@ -20,20 +20,21 @@ from meshguard.gateway.auth import AdminToken, Tokens
 from meshguard.gateway.background import STOP_TIMEOUT, Faults, repeat
 from meshguard.gateway.checkpoints import Checkpoints
 from meshguard.gateway.clock import milliseconds
-from meshguard.gateway.compiling import PolicyWorker
 from meshguard.gateway.contract import load_contract
 from meshguard.gateway.decisions import Decisions
 from meshguard.gateway.disk import Disk
 from meshguard.gateway.exchanges import Exchanges
 from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.guesses import GuessReports
+from meshguard.gateway.idempotency import forget_old_keys
 from meshguard.gateway.limits import RateLimit
 from meshguard.gateway.metrics import Metrics
-from meshguard.gateway.pools import LONG_TIMEOUT, READ_TIMEOUT, Pool, Pools
+from meshguard.gateway.pools import LONG_TIMEOUT, POLICY_TIMEOUT, READ_TIMEOUT, Pool, Pools
 from meshguard.gateway.problems import unavailable
 from meshguard.gateway.snapshot import Current
 from meshguard.gateway.sync import Sync
 from meshguard.gateway.system import Probe
+from meshguard.gateway.turns import Turns
 from meshguard.gateway.upstream import Upstream
 from meshguard.gateway.writer import Writer
 from meshguard.policy import PolicyLoadError
@@ -78,7 +79,6 @@ class Gateway:
     upstream: Upstream | None
     exchanges: Exchanges
     retention: Retention
-    policy_worker: PolicyWorker
 
     def __init__(self, settings: Settings, clock: Clock, monotonic: Clock = monotonic_clock) -> None:
         self.settings = settings
@@ -87,6 +87,7 @@ class Gateway:
         self.contract = load_contract()
         self.faults = Faults()
         self.pools = Pools()
+        self.turns = Turns()
         self.current = Current(settings.snapshot_max_age, monotonic)
         self.metrics = Metrics(self.current, self.faults) if settings.metrics_enabled else None
         on_invalid = self.metrics.count_invalid_token if self.metrics else lambda: None
@@ -133,6 +134,17 @@ class Gateway:
             _log.error("the database can't be read (%s)", type(error).__name__)
             raise unavailable("The database does not answer; try again later.") from None
 
+    async def compile(self, work: Callable[[], _T]) -> _T:
+        """Return the result of work on policies, or raise what it raises, off the event loop.
+
+        Raises:
+            Problem: 503, when it is not done in time, or too many are waiting.
+        """
+        try:
+            return await self.pools.policies.run(work, POLICY_TIMEOUT)
+        except TimeoutError:
+            raise unavailable("Other policies are being compiled; try again in a few seconds.") from None
+
     async def start(self) -> None:
         """Open the database and put agents and policies in force.
 
@@ -163,15 +175,16 @@ class Gateway:
             metrics=self.metrics,
             context=ContextKeeper(self.settings),
             clock=self.clock,
+            turns=self.turns,
             explain=self.settings.explain_to_agents,
         )
-        self.policy_worker = PolicyWorker()
         self.probe = Probe(self)
         target = self.settings.proxy_target
         self.upstream = Upstream(target, self.settings.max_connections, self.pools.dns) if target else None
         self.exchanges = Exchanges(self.tokens, self.current, self.settings.snapshot_max_age)
         self._repeat("supervision", self._revive, _SUPERVISION_INTERVAL)
         self._repeat("retention", self.prune, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
+        self._repeat("forgetting keys", self._forget_old_keys, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
         self._repeat("making partitions", self._extend_partitions, _MAINTENANCE_INTERVAL, _MAINTENANCE_PAUSE)
         if self.files:
             self._tasks.append(asyncio.create_task(self.files.watch(self._stopping)))
@@ -219,11 +232,10 @@ class Gateway:
         await self.probe.stop()
         await self._guess_reports.finish()
         await self.writer.stop()
-        self.policy_worker.stop()
-        await asyncio.to_thread(self.sync.stop)
+        await self.sync.stop()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.limit.stop(), STOP_TIMEOUT)
-        await asyncio.to_thread(self.checkpoints.stop)
+        await self.checkpoints.stop()
         self.pools.stop()
         self.engine.dispose()
 
@@ -240,6 +252,9 @@ class Gateway:
             # Entries that find no partition go into the default one, so this can wait.
             cause = type(getattr(error, "orig", None) or error).__name__
             _log.warning("partitions of the audit log could not be made ahead (%s)", cause)
+
+    async def _forget_old_keys(self) -> None:
+        await forget_old_keys(self)
 
     async def prune(self) -> None:
         """Remove the audit entries that are older than `AUDIT_RETENTION_DAYS`.

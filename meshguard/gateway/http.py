@@ -14,7 +14,8 @@ from meshguard_api import models
 from meshguard.gateway.contract import parse_query, unknown_parameter
 from meshguard.gateway.json_body import JsonError, parse_json
 from meshguard.gateway.json_size import has_more_values
-from meshguard.gateway.problems import CODES, Detail, Problem, invalid
+from meshguard.gateway.pools import BODY_TIMEOUT
+from meshguard.gateway.problems import CODES, Detail, Problem, invalid, unavailable
 from meshguard.gateway.store import to_json
 from meshguard.gateway.work import BYTES_PER_UNIT, MAX_ERRORS, MAX_VALUES, Work
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
     from meshguard.gateway.contract import Operation
+    from meshguard.gateway.pools import Pool
     from meshguard.gateway.snapshot import Agent
 
 RawHeaders: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
@@ -32,6 +34,7 @@ NO_STORE: RawHeaders = ((b"cache-control", b"no-store"),)
 MAX_BODY = 1_048_576
 MAX_HEADERS = 100
 MAX_HEAD = 65_536  # bytes of all headers together, names and values
+_LONG_BODY = 8_192  # bytes, from which on a body is read beside the event loop
 _PATIENCE = 2.0  # seconds; for what is left of a refused body
 _JSON_TYPES = frozenset({"application/json"})
 
@@ -164,6 +167,7 @@ class Request:
         agent: Who asks, where the operation is an agent's.
         timeout: Seconds that the body may take to arrive.
         charge: Counts so many requests more against the agent's limit.
+        pool: Threads that read long bodies.
         work: Counts what the request causes.
     """
 
@@ -178,6 +182,7 @@ class Request:
     agent: Agent | None = None
     timeout: float = 30.0
     charge: Callable[[int], Awaitable[None]] | None = None
+    pool: Pool | None = None
     work: Work = field(default_factory=Work)
 
     @property
@@ -227,10 +232,19 @@ class Request:
         """Return the body's JSON value, checked against the operation's schema.
 
         Raises:
-            Problem: 400, 413.
+            Problem: 400, 413; 503, when too many long bodies wait to be read.
         """
         self.media_type(_JSON_TYPES)
-        value = json_value(await self.body())
+        body = await self.body()
+        if self.pool is None or len(body) < _LONG_BODY:
+            return self._checked(body)
+        try:
+            return await self.pool.run(lambda: self._checked(body), BODY_TIMEOUT)
+        except TimeoutError:
+            raise unavailable("Other long bodies are being read; try again in a few seconds.") from None
+
+    def _checked(self, body: bytes) -> Any:
+        value = json_value(body)
         faults = self.operation.body.faults(value, self.work) if self.operation.body else []
         if faults:
             raise invalid(*faults)

@@ -11,14 +11,17 @@ from meshguard.gateway.agents import admin_row, no_agent
 from meshguard.gateway.clock import milliseconds
 from meshguard.gateway.decisions import question_of
 from meshguard.gateway.http import Request, Response, json_response, json_value
-from meshguard.gateway.problems import Detail, Problem, invalid
+from meshguard.gateway.problems import Detail, Problem, invalid, listed
 from meshguard.gateway.store import to_json
 from meshguard.gateway.writer import Change
 from meshguard.policy import Agent as Subject
 from meshguard.policy import Fault, Policy, PolicyEngine, PolicyLoadError, load_policy
 from meshguard.policy.lint import lint
+from meshguard.policy.loader import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from meshguard.gateway.gateway import Gateway
@@ -30,8 +33,8 @@ _MEDIA_TYPES = frozenset({"application/json", "application/yaml"})
 async def list_policies(gateway: Gateway, _request: Request) -> Response:
     """Operation `list_policies`."""
     policies = gateway.current.snapshot.policies
-    return await gateway.policy_worker.run(
-        lambda: json_response({"policies": [policy.to_dict() for policy in policies]})
+    return await gateway.compile(
+        lambda: json_response({"policies": [policy.to_listed() for policy in policies]})
     )
 
 
@@ -47,7 +50,7 @@ async def apply_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `apply_policy`."""
     text, is_json = await _policy_text(request)
     name = request.path["name"]
-    policy = await gateway.policy_worker.run(lambda: _loaded(_checked(text, is_json=is_json)))
+    policy = await gateway.compile(lambda: _loaded(_checked(text, is_json=is_json)))
     if policy.name != name:
         raise Problem(409, "The name in the path must be the name in the policy; change one of them.")
     _refuse_file(gateway, name)
@@ -87,7 +90,7 @@ async def validate_policy(gateway: Gateway, request: Request) -> Response:
     """Operation `validate_policy`."""
     text, is_json = await _policy_text(request)
     snapshot = gateway.current.snapshot
-    return await gateway.policy_worker.run(lambda: _validated(snapshot, text, is_json=is_json))
+    return await gateway.compile(lambda: _validated(snapshot, text, is_json=is_json))
 
 
 def _validated(snapshot: Snapshot, text: bytes, *, is_json: bool) -> Response:
@@ -96,8 +99,19 @@ def _validated(snapshot: Snapshot, text: bytes, *, is_json: bool) -> Response:
     try:
         policy = load_policy(text)
     except PolicyLoadError as error:
-        return _validation([_detail(fault) for fault in error.faults], [])
+        errors = [_detail(fault) for fault in error.faults]
+        if not _may_be_object(text):
+            raise invalid(*errors) from None
+        return _validation(listed(errors), [])
     return _validation([], _warnings(snapshot, policy))
+
+
+def _may_be_object(text: bytes) -> bool:
+    """Whether a text is an object, or cannot be parsed."""
+    try:
+        return read_text(text, None).entries is not None
+    except PolicyLoadError:
+        return True
 
 
 def _warnings(snapshot: Snapshot, policy: Policy) -> list[Detail]:
@@ -108,7 +122,7 @@ def _warnings(snapshot: Snapshot, policy: Policy) -> list[Detail]:
     return [Detail(warning.path, warning.message) for warning in found if warning.policy == policy.name]
 
 
-def _validation(errors: list[Detail], warnings: list[Detail]) -> Response:
+def _validation(errors: Sequence[Detail], warnings: list[Detail]) -> Response:
     body = models.PolicyValidation(
         valid=not errors,
         errors=[models.ErrorDetail(fault.path, fault.message) for fault in errors],
@@ -123,7 +137,7 @@ async def test_policies(gateway: Gateway, request: Request) -> Response:
     subject = _subject(gateway, body)
     question = question_of(body["action"], body.get("resource"), body.get("context"))
     now = gateway.now()
-    decision = await gateway.policy_worker.run(
+    decision = await gateway.compile(
         lambda: _engine(gateway, body).decide(subject, question, now=now, explain=True)
     )
     outcome = {
@@ -160,11 +174,12 @@ def _subject(gateway: Gateway, body: dict[str, Any]) -> Subject:
 
 def _engine(gateway: Gateway, body: dict[str, Any]) -> PolicyEngine:
     snapshot = gateway.current.snapshot
-    if "candidate" not in body and "policy" not in body:
+    given = body.keys() & {"candidate", "candidateText", "policy"}
+    if not given:
         return snapshot.engine
     policies = {policy.name: policy for policy in snapshot.policies}
-    if "candidate" in body:
-        candidate = _loaded(body["candidate"], "/candidate")
+    for name in given - {"policy"}:
+        candidate = _loaded(body[name], f"/{name}")
         policies[candidate.name] = candidate
     if "policy" in body:
         if body["policy"] not in policies:
@@ -189,7 +204,7 @@ def _checked(text: bytes, *, is_json: bool) -> bytes:
     return text
 
 
-def _loaded(source: bytes | dict[str, object], below: str = "") -> Policy:
+def _loaded(source: bytes | str | dict[str, object], below: str = "") -> Policy:
     try:
         return load_policy(source)
     except PolicyLoadError as error:

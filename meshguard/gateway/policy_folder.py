@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic as monotonic_clock
 from typing import TYPE_CHECKING
 
 from meshguard.policy import Fault
+from meshguard.policy.regular_files import NotRegularError, read_regular, require_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,19 +20,6 @@ _MAX_BYTES = 1_048_576 + 1  # one more than a policy may have, so that a longer 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _ALWAYS_READ = 100  # files; of more, those whose signature is settled are not read again
 _SETTLING = 3.0  # seconds; some file systems keep times to two seconds
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)  # opening a FIFO would wait for a writer
-    | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-_KINDS = (
-    (stat.S_ISDIR, "a directory"),
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
 
 _Signature = tuple[int, int, int, int, int]
 
@@ -57,10 +44,6 @@ class _Known:
     signature: _Signature
     since: float
     source: bytes
-
-
-class _NotRegularError(Exception):
-    """The entry is not a regular file; the text says what it is."""
 
 
 class PolicyFolder:
@@ -105,8 +88,8 @@ class PolicyFolder:
             try:
                 known[name] = self._file(path, self._known.get(name), reread=len(names) <= _ALWAYS_READ)
                 sources[str(path)] = known[name].source
-            except _NotRegularError as error:
-                skipped.append(f"{name} ({error})")
+            except NotRegularError as error:
+                skipped.append(f"{name} ({error.kind})")
             except FileNotFoundError:
                 if path.is_symlink():
                     skipped.append(f"{name} (a link to nothing)")
@@ -132,33 +115,14 @@ class PolicyFolder:
             since = known.since
         else:
             since = now
-        source = _read(path)
+        source = read_regular(path, _MAX_BYTES)
         # Unchanged contents stay one object, so that comparing two looks costs nothing.
         return _Known(signature, since, known.source if known and known.source == source else source)
 
 
 def _signature(status: os.stat_result) -> _Signature:
-    _require_regular(status)
+    require_regular(status)
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _require_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise _NotRegularError(next((name for test, name in _KINDS if test(status.st_mode)), "not a file"))
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, _FLAGS)
-    try:
-        _require_regular(os.fstat(descriptor))  # it may have been replaced since
-        parts: list[bytes] = []
-        room = _MAX_BYTES
-        while room and (part := os.read(descriptor, room)):
-            parts.append(part)
-            room -= len(part)
-        return b"".join(parts)
-    finally:
-        os.close(descriptor)
 
 
 def _fault(path: Path, error: OSError) -> Fault:

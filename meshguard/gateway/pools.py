@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -11,6 +11,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshguard.gateway.problems import unavailable
+from meshguard.gateway.sharing import computing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ _T = TypeVar("_T")
 READ_TIMEOUT = 30.0  # seconds
 DNS_TIMEOUT = 10.0
 HEALTH_TIMEOUT = 3.0
+POLICY_TIMEOUT = 10.0
+BODY_TIMEOUT = 10.0
 LONG_TIMEOUT = 3600.0  # verification, migration, retention
 _END = None
 
@@ -42,12 +45,14 @@ class Pool:
         kind: What it does, in the names of its threads and in errors.
         threads: How many calls run at once.
         waiting: How many more may wait for a thread; further ones are rejected.
+        computes: Whether it mostly computes, rather than waits.
     """
 
-    def __init__(self, kind: str, threads: int, waiting: int) -> None:
+    def __init__(self, kind: str, threads: int, waiting: int, *, computes: bool = False) -> None:
         self._kind = kind
         self._most = threads
         self._waiting = waiting
+        self._around = computing if computes else nullcontext
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._threads: list[Thread] = []
 
@@ -92,7 +97,8 @@ class Pool:
     def _work(self) -> None:
         while (work := self._queue.get()) is not _END:
             if not work.future.done():  # otherwise its caller is gone
-                _perform(work)
+                with self._around():
+                    _perform(work)
 
 
 def _perform(work: _Work) -> None:
@@ -126,13 +132,14 @@ class Pools:
     def __init__(self) -> None:
         self.reads = Pool("reading the database", threads=4, waiting=100)
         self.dns = Pool("resolving names", threads=4, waiting=1_000)
-        self.files = Pool("reading files", threads=1, waiting=10)
         self.health = Pool("the health check", threads=1, waiting=10)
         # One at a time: each reads the whole log.
-        self.verification = Pool("verifying the audit log", threads=1, waiting=8)
+        self.verification = Pool("verifying the audit log", threads=1, waiting=8, computes=True)
         self.upkeep = Pool("maintenance", threads=2, waiting=10)
+        self.policies = Pool("compiling policies", threads=1, waiting=100, computes=True)
+        self.bodies = Pool("reading long bodies", threads=1, waiting=100, computes=True)
 
     def stop(self) -> None:
         """Let all threads end."""
-        for pool in (self.reads, self.dns, self.files, self.health, self.verification, self.upkeep):
+        for pool in vars(self).values():
             pool.stop()

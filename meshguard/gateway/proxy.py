@@ -14,7 +14,14 @@ import h11
 from meshguard.gateway import telemetry
 from meshguard.gateway.audit import new_row
 from meshguard.gateway.clock import milliseconds
-from meshguard.gateway.decisions import Asked, Verdict, decision_headers, denial, question_of
+from meshguard.gateway.decisions import (
+    Asked,
+    Verdict,
+    context_in_header,
+    decision_headers,
+    denial,
+    question_of,
+)
 from meshguard.gateway.forwarded_headers import (
     canonical,
     named_by_connection,
@@ -86,7 +93,8 @@ def _questions(setting: str, request: Request, path: str) -> list[Asked]:
         request.headers.get("X-MeshGuard-Resource", derived[1]),
     )
     asked = {"declared": [declared], "derived": [derived], "both": [declared, derived]}[setting]
-    return [Asked(question_of(action, resource)) for action, resource in dict.fromkeys(asked)]
+    context = context_in_header(request)
+    return [Asked(question_of(action, resource, context)) for action, resource in dict.fromkeys(asked)]
 
 
 def _declared_length(request: Request) -> int | None:

@@ -72,7 +72,7 @@ class Search:
             yield Detail(path, too_many)
         elif isinstance(value, list) and "items" in schema:
             yield from self._of_items(value, schema["items"], path)
-        elif isinstance(value, dict) and "properties" in schema:
+        elif isinstance(value, dict) and "properties" in schema and "patternProperties" not in schema:
             yield from self._of_properties(value, schema, path)
         else:
             yield Detail(path, "does not fit the schema; send a smaller value to see each error")

@@ -52,25 +52,12 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process
 _BUSY_PAUSE = 0.01  # seconds
-_STATEMENT_TIMEOUT = "6s"  # of a statement that writes on PostgreSQL
+_STATEMENT_TIMEOUT = 6.0  # seconds of a statement that writes on PostgreSQL
 _LOCK_TIMEOUT = "4s"
+GRACE = 2.0  # seconds that a server has to keep its own limit
 _MIGRATING = 0x6D657368  # the advisory lock of whoever changes the schema
 _PRUNING = 0x6D657369  # that of whoever removes old entries
 CHANNEL = "meshguard"  # on which PostgreSQL tells the gateways of a change
-
-# A gateway whose machine vanished must neither hold others up with its locks nor be waited for in vain.
-_POSTGRESQL = {
-    "application_name": "meshguard",
-    "connect_timeout": "5",
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "10000",
-}
-_POSTGRESQL_OPTIONS = (
-    "-c synchronous_commit=on -c idle_in_transaction_session_timeout=30s"
-    " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-)
 
 _PRAGMAS = (
     "synchronous = FULL",
@@ -96,6 +83,8 @@ agents = Table(
     Column("trust_tier", String(32), nullable=False),
     Column("tags", Text, nullable=False),
     Column("metadata", Text, nullable=False),
+    Column("description", Text),
+    Column("capabilities", Text),
     Column("status", String(16), nullable=False),
     Column("token_id", String(64)),
     Column("created_at", BigInteger, nullable=False),
@@ -145,6 +134,7 @@ audit_entries = Table(
     Column("latency_ms", Float(53), nullable=False),
     Column("changes", Text),
     Column("context", Text),
+    Column("hint", Text),
     Column("stream", String(64), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("prev_hash", String(64), nullable=False),
@@ -195,6 +185,19 @@ state = Table(
     Column("value", Text, nullable=False),
 )
 
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("claims", Text, nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_keys_by_time", "created_at"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
@@ -206,6 +209,8 @@ class AgentRecord:
     trust_tier: str
     tags: tuple[str, ...]
     metadata: Mapping[str, Any]
+    description: str | None
+    capabilities: tuple[str, ...] | None
     status: str
     token_id: str | None
     created_at: int
@@ -224,11 +229,9 @@ def open_database(url: str) -> Engine:
     """Return the engine of a database; nothing is connected yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        given = parsed.query.get("options", "")
-        settings = {name: value for name, value in _POSTGRESQL.items() if name not in parsed.query}
-        settings["options"] = f"{given} {_POSTGRESQL_OPTIONS}"
-        parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, hide_parameters=True, connect_args=settings)
+        from meshguard.gateway.postgresql import open_postgresql  # noqa: PLC0415 - needs the extra
+
+        return open_postgresql(parsed)
     engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT})
     private = PrivateDatabase(parsed.database or "")
 
@@ -291,7 +294,7 @@ def _read(engine: Engine, query: Callable[[Connection], _T], timeout: float | No
             connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with connection.begin():
             if timeout and is_postgresql(connection):
-                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(timeout * 1000)}")
+                limit_statements(connection, "SET LOCAL", timeout)
             return query(connection)
 
 
@@ -302,8 +305,21 @@ def limit_waiting(connection: Connection) -> None:
     """
     if is_postgresql(connection):
         with connection.begin():
-            connection.exec_driver_sql(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'")
+            limit_statements(connection, "SET", _STATEMENT_TIMEOUT)
             connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
+
+
+def limit_statements(connection: Connection, scope: str, seconds: float) -> None:
+    """Limit the time of each statement on PostgreSQL, at the server and here.
+
+    Args:
+        connection: In a transaction.
+        scope: `SET`, or `SET LOCAL` for this transaction.
+        seconds: The server's limit. When it does not keep it, the connection is closed.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.patience = seconds + GRACE
+    connection.exec_driver_sql(f"{scope} statement_timeout = {int(seconds * 1000)}")
 
 
 def is_postgresql(connection: Connection) -> bool:
@@ -393,9 +409,12 @@ def find_agent(connection: Connection, agent_id: str) -> AgentRecord | None:
 
 
 def _agent(row: Mapping[Any, Any]) -> AgentRecord:
-    return AgentRecord(
-        **{**row, "tags": tuple(json.loads(row["tags"])), "metadata": exact_json(row["metadata"])}
-    )
+    read = {
+        "tags": tuple(json.loads(row["tags"])),
+        "metadata": exact_json(row["metadata"]),
+        "capabilities": tuple(json.loads(row["capabilities"])) if row["capabilities"] else None,
+    }
+    return AgentRecord(**{**row, **read})
 
 
 def insert_agent(connection: Connection, agent: AgentRecord) -> AgentRecord:
@@ -413,7 +432,9 @@ def update_agent(connection: Connection, agent: AgentRecord) -> None:
 
 def _agent_values(agent: AgentRecord) -> dict[str, Any]:
     values = {name: getattr(agent, name) for name in AgentRecord.__slots__}
-    return {**values, "tags": to_json(agent.tags), "metadata": to_json(agent.metadata)}
+    texts = {name: to_json(values[name]) for name in ("tags", "metadata")}
+    capabilities = None if agent.capabilities is None else to_json(agent.capabilities)
+    return {**values, **texts, "capabilities": capabilities}
 
 
 def read_policy(connection: Connection, name: str) -> str | None:

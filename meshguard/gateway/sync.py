@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshguard.gateway import store
 from meshguard.gateway.background import Repeating
+from meshguard.gateway.sharing import computing
 from meshguard.policy import load_policy
 
 if TYPE_CHECKING:
@@ -53,10 +54,10 @@ class Sync:
         """Begin to keep up, after `load`, or begin again if the thread died."""
         self._thread.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End; waits for a look that is under way."""
         self._thread.stop()
-        self._thread.join()
+        await self._thread.ended()
         if self._listener:
             self._listener.close()
 
@@ -86,10 +87,11 @@ class Sync:
         agents = store.read_agents(connection, after)
         policies = store.read_policies(connection, after)
         names = store.read_policy_names(connection)
-        changed = {name: load_policy(document) for name, document in policies.items()}
-        self._current.replace(
-            lambda old: old.changed(agents, changed, names) if after >= 0 else old.reset(agents, changed)
-        )
+        with computing():
+            changed = {name: load_policy(document) for name, document in policies.items()}
+            self._current.replace(
+                lambda old: old.changed(agents, changed, names) if after >= 0 else old.reset(agents, changed)
+            )
         self._known = number
 
     def refresh(self) -> None:
@@ -135,6 +137,7 @@ class _Listener:
         if self._connection is None:
             self._connection = self._engine.raw_connection()
             driver: Any = self._connection.driver_connection
+            driver.patience = _LOAD_TIMEOUT
             driver.set_autocommit(True)
             driver.execute(f"LISTEN {store.CHANNEL}")
             return True  # for all one knows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from meshguard.gateway.applying import Applying
 from meshguard.gateway.audit import Chain, Row
 from meshguard.gateway.background import Repeating
 from meshguard.gateway.logs import log_failure
@@ -30,7 +31,7 @@ from meshguard.gateway.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from meshguard.gateway.audit_seals import Seals
     from meshguard.gateway.background import Faults
@@ -39,7 +40,8 @@ _log = logging.getLogger("meshguard.gateway")
 
 MAX_PENDING = 10_000  # entries that may wait for the database before the gateway sheds load
 WRITE_TIMEOUT = 10.0  # seconds that a caller waits for its entries
-_MAX_GROUP = 1_000  # entries of one transaction, give or take the last job's
+_MAX_GROUP = 500  # entries of one transaction, give or take the last job's
+_PART = 100  # entries of one job
 _TICK = 0.25  # seconds between two looks for callers that have waited too long
 _RECORDING = "recording decisions and changes"
 _NOT_WRITTEN = "The audit log can't be written, so nothing is allowed; try again later."
@@ -55,7 +57,7 @@ class Change(Generic[_T]):
     Args:
         result: What the caller gets.
         rows: The entries that record it.
-        applied: Called once it is committed, before the caller gets the result.
+        applied: Called once it is committed, in another thread, before the caller gets the result.
         is_undone: Nothing was to be changed: whatever the job wrote is rolled back.
     """
 
@@ -104,6 +106,7 @@ class Writer:
         self._pending = 0
         self._waiting: deque[_Job] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._bulk = asyncio.Lock()
         self._is_stopped = False
         self._chain = Chain.new()
         self._doubtful: Chain | None = None  # the end of the chain if the last commit did succeed
@@ -112,8 +115,9 @@ class Writer:
         self._connection: Connection | None = None
         self._loop = asyncio.get_running_loop()
         self.failing = False
+        self._applying: Applying[tuple[_Job, _Outcome]] = Applying(self._answer, faults)
         self._thread = Repeating("writer", self._step, faults)
-        self._thread.start()
+        self.revive()
 
     async def record(self, rows: list[Row]) -> None:
         """Return when the entries are durable.
@@ -121,7 +125,41 @@ class Writer:
         Raises:
             Problem: 503, when they can't be written, too many are waiting, or it takes too long.
         """
-        await self._submit(Change(None, rows), len(rows))
+        if len(rows) > _PART:
+            await self._record_in_parts(rows)
+        else:
+            await self._submit(Change(None, rows), len(rows))
+
+    async def _record_in_parts(self, rows: list[Row]) -> None:
+        """Record many entries in several transactions: those of a few callers must not fill one.
+
+        All parts count as waiting from the beginning, and the deadline is that of the whole.
+        """
+        self._refuse_if_full()
+        left, deadline = len(rows), self._loop.time() + WRITE_TIMEOUT
+        self._pending += left
+        try:
+            for start in range(0, len(rows), _PART):
+                part = Change(None, rows[start : start + _PART])
+                async with self._bulk_turn(deadline):
+                    self._pending -= len(part.rows)
+                    left -= len(part.rows)
+                    await self._put(part, len(part.rows), deadline)
+        finally:
+            self._pending -= left
+
+    @asynccontextmanager
+    async def _bulk_turn(self, deadline: float) -> AsyncIterator[None]:
+        """Wait until no part of others is waiting for the database."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._bulk.acquire()
+        except TimeoutError:
+            raise unavailable(_NOT_WRITTEN) from None
+        try:
+            yield
+        finally:
+            self._bulk.release()
 
     async def change(self, perform: Perform[_T]) -> _T:
         """Return the result of a change when it and its entries are durable, in one transaction.
@@ -137,28 +175,36 @@ class Writer:
         return result
 
     def revive(self) -> None:
-        """Start the thread again if it died."""
+        """Start the threads, or start them again if they died."""
         if not self._is_stopped:
+            self._applying.start()
             self._thread.start()
 
     async def stop(self) -> None:
         """Write what is waiting, then end; what then still waits gets a 503."""
         self._is_stopped = True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await self._thread.ended()
         self._thread.stop()
+        await self._applying.stop()
         if self._timer:
             self._timer.cancel()
         for job in self._waiting:
             _refuse(job, _STOPPING)
 
     def _submit(self, work: Perform[Any] | Change[Any], weight: int) -> asyncio.Future[Any]:
-        if self._is_stopped:
-            raise unavailable(_STOPPING)
+        self._refuse_if_full()
+        return self._put(work, weight, self._loop.time() + WRITE_TIMEOUT)
+
+    def _refuse_if_full(self) -> None:
         if self._pending >= MAX_PENDING or self._queue.qsize() >= MAX_PENDING:
             raise unavailable("Too many decisions are waiting for the audit log; try again in a second.")
+
+    def _put(self, work: Perform[Any] | Change[Any], weight: int, deadline: float) -> asyncio.Future[Any]:
+        if self._is_stopped:
+            raise unavailable(_STOPPING)
         self._pending += weight
-        job = _Job(self._loop.create_future(), weight, work, self._loop.time() + WRITE_TIMEOUT)
+        job = _Job(self._loop.create_future(), weight, work, deadline)
         self._waiting.append(job)
         self._queue.put(job)
         if self._timer is None:
@@ -249,9 +295,7 @@ class Writer:
             _log.warning("the database can be written again")
         if any(isinstance(outcome, Change) and outcome.rows for outcome in outcomes):
             self._faults.clear(_RECORDING)
-        for outcome in outcomes:
-            self._apply(outcome)
-        self._answer(jobs, outcomes)
+        self._conclude(jobs, outcomes)
         return None
 
     def _write(self, jobs: list[_Job], outcomes: list[_Outcome]) -> None:
@@ -328,27 +372,29 @@ class Writer:
             connection.execute(head)
         return chain
 
-    def _apply(self, outcome: _Outcome) -> None:
-        if isinstance(outcome, Change) and outcome.applied:
-            try:
-                outcome.applied()
-            except BaseException as error:  # noqa: BLE001 - it is committed, and the caller must hear of it
-                self._faults.report("applying changes", error)
-            else:
-                self._faults.clear("applying changes")
-
-    def _answer(self, jobs: list[_Job], outcomes: list[_Outcome]) -> None:
-        for job in jobs:
+    def _conclude(self, jobs: list[_Job], outcomes: list[_Outcome]) -> None:
+        """Answer what is committed; the callers of changes that have to be applied hear of it after that."""
+        done: list[tuple[_Job, _Outcome]] = []
+        for job, outcome in zip(jobs, outcomes, strict=True):
             job.is_answered = True
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(self._settle, jobs, outcomes)
+            if isinstance(outcome, Change) and outcome.applied:
+                self._applying.put(outcome.applied, (job, outcome))
+            else:
+                done.append((job, outcome))
+        self._answer(done)
+
+    def _answer(self, answers: list[tuple[_Job, _Outcome]]) -> None:
+        if answers:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._settle, answers)
 
     def _reject(self, jobs: list[_Job]) -> None:
-        if jobs:
-            self._answer(jobs, [unavailable(_NOT_WRITTEN) for _ in jobs])
+        for job in jobs:
+            job.is_answered = True
+        self._answer([(job, unavailable(_NOT_WRITTEN)) for job in jobs])
 
-    def _settle(self, jobs: list[_Job], outcomes: list[_Outcome]) -> None:
-        for job, outcome in zip(jobs, outcomes, strict=True):
+    def _settle(self, answers: list[tuple[_Job, _Outcome]]) -> None:
+        for job, outcome in answers:
             self._uncount(job)
             if job.future.done():
                 continue

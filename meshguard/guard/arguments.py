@@ -1,4 +1,4 @@
-"""The arguments of a call: read, encoded exactly, and compared."""
+"""The arguments of a call: parsed, encoded exactly, and compared."""
 
 from __future__ import annotations
 
@@ -17,44 +17,45 @@ T = TypeVar("T")
 
 
 class UndecidableError(InvalidRequestError):
-    """A call can't be checked, since what policies should see of it has no exact JSON value.
+    """A call can't be checked, because of its arguments.
 
     Attributes:
-        reason: Why, for the model; it names the argument, never its value.
+        reason: The reason, for the model. It names the argument and never contains its value.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"The call can't be checked: {reason}. "
-            "Call it with JSON values, or choose what policies see with Guard(context=…)."
-        )
+    def __init__(
+        self,
+        reason: str,
+        advice: str = "Pass JSON values, or select what policies see with Guard(context=…).",
+    ) -> None:
+        super().__init__(f"Cannot check the call: {reason}. {advice}")
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a client is asked about a call, and the arguments as they were then."""
+class PreparedCheck:
+    """A request to the gateway, and the arguments at that time."""
 
     request: dict[str, Any]
     arguments: Mapping[str, Any] | None
-    seen: Mapping[Any, object]
+    snapshot: Mapping[Any, object]
 
     def confirm(self, decision: PolicyDecision) -> PolicyDecision:
-        """Return a decision about arguments that are still the same.
+        """Return the decision if the arguments are still the same.
 
         Raises:
-            UndecidableError: It allows arguments that were changed in the meantime.
+            UndecidableError: The decision allows arguments that have changed since.
         """
-        if decision.allowed and self.arguments is not None and looks(self.arguments) != self.seen:
+        if decision.allowed and self.arguments is not None and snapshot(self.arguments) != self.snapshot:
             raise UndecidableError("the arguments changed while the call was checked")
         return decision
 
 
-def read(arguments: Mapping[str, Any] | str | bytes | None) -> Mapping[str, Any]:
+def parse(arguments: Mapping[str, Any] | str | bytes | None) -> Mapping[str, Any]:
     """Return the arguments by name.
 
     Raises:
-        UndecidableError: They are not an object, or have a name twice.
+        UndecidableError: They are not an object, or contain a name twice.
     """
     if arguments is None or arguments in ("", b""):
         return {}
@@ -65,7 +66,7 @@ def read(arguments: Mapping[str, Any] | str | bytes | None) -> Mapping[str, Any]
             raise UndecidableError("the arguments of the tool call are not valid JSON") from None
     if isinstance(arguments, exact_json.Unreadable) and arguments.key is not None:
         raise UndecidableError(
-            f"the argument {exact_json.shown(arguments.key)} comes twice in the arguments of the tool call"
+            f"the arguments of the tool call contain {exact_json.shown(arguments.key)} twice"
         )
     if not isinstance(arguments, Mapping):
         raise UndecidableError("the arguments of the tool call are not an object")
@@ -73,38 +74,38 @@ def read(arguments: Mapping[str, Any] | str | bytes | None) -> Mapping[str, Any]
 
 
 def exact(kind: str, members: Mapping[str, Any]) -> dict[str, exact_json.Encoded]:
-    """Return members of the arguments or the context as they are sent.
+    """Return members of the arguments or of the context as encoded JSON.
 
     Raises:
-        UndecidableError: One has no exact JSON value.
+        UndecidableError: A member has no exact JSON value.
     """
     try:
         return exact_json.encode_members(members)
     except exact_json.InexactError as error:
         raise UndecidableError(
-            f"the {kind} {error.name} holds {error.cause}, which has no exact JSON value"
+            f"the {kind} {error.name} contains {error.cause}, which has no exact JSON value"
         ) from None
 
 
-def looks(arguments: Mapping[Any, Any]) -> dict[Any, object]:
-    """Return what arguments look like: their JSON values; for the others which object they are."""
-    return {name: _look(value) for name, value in arguments.items()}
+def snapshot(arguments: Mapping[Any, Any]) -> dict[Any, object]:
+    """Return the JSON values of arguments; the identity of a value that JSON can't represent."""
+    return {name: _fingerprint(value) for name, value in arguments.items()}
 
 
 def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether arguments have the same JSON values; 1, 1.0 and true are three."""
-    return looks(one) == looks(other)
+    """Whether arguments have the same JSON values. 1, 1.0 and true are different."""
+    return snapshot(one) == snapshot(other)
 
 
-def own_copy(value: T) -> T:
-    """Return a copy that no one else can change; the value itself if it can't be copied."""
+def private_copy(value: T) -> T:
+    """Return a copy that other code can't change; the value itself if it can't be copied."""
     try:
         return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - classes raise what they like; Guard.check compares afterwards
+    except Exception:  # noqa: BLE001 - classes may raise anything; Guard.check compares afterwards
         return value
 
 
-def _look(value: object) -> object:
+def _fingerprint(value: object) -> object:
     try:
         return exact_json.Encoded(exact_json.encode(value))
     except exact_json.InexactError:

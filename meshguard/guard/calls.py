@@ -1,29 +1,33 @@
-"""Tool calls, and the sentence about a denied one."""
+"""Tool calls, and the message for a denied one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from meshguard.async_client import AsyncMeshGuardClient
 from meshguard.client import MeshGuardClient
 from meshguard.types import PolicyDecision
 
+if TYPE_CHECKING:
+    from meshguard.guard.templates import Template
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool, as the framework is about to make it.
+    """A tool call that the framework is about to make.
 
     Attributes:
-        tool: The tool's name, as the framework knows it.
-        arguments: The arguments by name, or the JSON text of an object as a model wrote it. They don't show
-            in a repr, since they hold personal data.
-        call_id: The framework's id of the call.
+        tool: The tool's name in the framework.
+        arguments: The arguments by name, or the JSON text of an object as the model wrote it. They may be
+            personal data, so that a repr omits them.
+        call_id: The framework's ID of the call.
         framework: The framework, such as `langchain`.
-        agent: The framework's name of the agent that calls; chooses the identity (`Guard(agents=…)`).
-        run_id: The framework's id of the run; becomes the trace id of the decision.
-        action: The action, where it is known already; else the guard finds it.
+        agent: The framework's name of the calling agent. Selects the identity (`Guard(agents=…)`).
+        run_id: The framework's ID of the run. Becomes the trace ID of the decision.
+        action: The action, if the adapter knows it: text, or a `Template` that the guard fills. By default,
+            the guard determines it.
 
     Example:
         ```python
@@ -40,21 +44,22 @@ class ToolCall:
     framework: str | None = None
     agent: str | None = None
     run_id: str | None = None
-    action: str | None = None
+    action: str | Template | None = None
 
 
 Client = MeshGuardClient | AsyncMeshGuardClient
 Action = str | Callable[[ToolCall], str | None]
+Resource = str | Callable[[ToolCall], str | None]
 Context = Literal["args"] | Callable[[ToolCall], Mapping[str, Any] | None]
 OnDeny = Literal["message", "raise"] | Callable[[ToolCall, PolicyDecision], Any]
 
 
 def denial_message(call: ToolCall, decision: PolicyDecision) -> str:
-    """The sentence that tells a model of a denial.
+    """Return the message that tells a model about a denial.
 
     Args:
-        call: The call that was denied.
-        decision: The decision that denied it.
+        call: The denied call.
+        decision: Its decision.
 
     Returns:
         One line.
@@ -64,7 +69,7 @@ def denial_message(call: ToolCall, decision: PolicyDecision) -> str:
         from meshguard import PolicyDecision
         from meshguard.guard import ToolCall, denial_message
 
-        denied = PolicyDecision(False, "delete:records", "deny", reason="Nobody deletes records.")
+        denied = PolicyDecision(False, "delete:records", "deny", reason="Records are never deleted.")
         print(denial_message(ToolCall("delete_records"), denied))
         ```
     """

@@ -1,4 +1,4 @@
-"""The clients of each identity: one that waits, and one for each event loop that awaits."""
+"""Clients for each identity: a sync one, and an async one for each event loop."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class CallOptions(TypedDict, total=False):
-    """Options of a client for one call."""
+    """Client options for one call."""
 
     agent_token: str | None
     trace_id: str | None
 
 
 class ClientPool:
-    """The two clients of one identity: one that waits, and for each event loop one that awaits."""
+    """The clients of one identity: a sync one, and an async one for each event loop."""
 
     def __init__(self, client: Client, *, owned: bool = False) -> None:
         if not isinstance(client, Client):
-            raise ConfigurationError("A client must be a MeshGuardClient or an AsyncMeshGuardClient.")
+            raise ConfigurationError("The client must be a MeshGuardClient or an AsyncMeshGuardClient.")
         self._given = client
         self._owned = owned
         self._sync: MeshGuardClient | None = client if isinstance(client, MeshGuardClient) else None
@@ -36,14 +36,14 @@ class ClientPool:
         self._lock = threading.Lock()
 
     def sync(self) -> MeshGuardClient:
-        """The client that waits."""
+        """The sync client."""
         if self._sync is None:
             with self._lock:
                 self._sync = self._sync or MeshGuardClient(**_settings(self._given))
         return self._sync
 
     async def asynchronous(self) -> AsyncMeshGuardClient:
-        """The client that awaits; connections can't move from one event loop to another."""
+        """The async client of this event loop; connections can't move between event loops."""
         if isinstance(self._given, AsyncMeshGuardClient):
             return self._given
         loop = asyncio.get_running_loop()
@@ -55,7 +55,7 @@ class ClientPool:
         return self._async[loop][0]
 
     async def _lifetime(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[AsyncMeshGuardClient]:
-        """A client until its event loop ends: `asyncio.run` and its like close the generators of theirs."""
+        """A client until its event loop ends: `asyncio.run` closes the loop's async generators."""
         async with AsyncMeshGuardClient(**_settings(self._given)) as client:
             try:
                 yield client
@@ -63,12 +63,12 @@ class ClientPool:
                 self._async.pop(loop, None)
 
     def close(self) -> None:
-        """Close what was made here and waits."""
+        """Close the sync client that was made here."""
         if self._sync is not None and (self._owned or self._sync is not self._given):
             self._sync.close()
 
     async def aclose(self) -> None:
-        """Close what was made here, but for clients of other event loops."""
+        """Close the clients that were made here, except those of other event loops."""
         self.close()
         _, lifetime = self._async.get(asyncio.get_running_loop(), (None, None))
         if lifetime is not None:
@@ -76,33 +76,34 @@ class ClientPool:
 
 
 def _settings(client: Client) -> dict[str, Any]:
-    transport = client._transport  # noqa: SLF001 - the twin has the very settings
+    transport = client._transport  # noqa: SLF001 - the other client has the same settings
     if not transport.has_own_http_client:
         raise ConfigurationError(
-            "The client has an http_client of its own, of which no twin can be made: give the guard "
-            "an AsyncMeshGuardClient for async tools, and a MeshGuardClient for sync ones."
+            "The guard can't copy a client that has an http_client. Pass an AsyncMeshGuardClient "
+            "for async tools, and a MeshGuardClient for sync ones."
         )
     config = transport.config
     return {
         "gateway_url": config.gateway_url,
-        "agent_token": config.agent_token,
+        "agent_token": client.agent_token,
         "timeout": config.timeout,
         "trace_id": config.trace_id,
         "max_retries": config.max_retries,
         "on_unavailable": config.on_unavailable,
         "require_tls": config.require_tls,
         "max_response_bytes": config.max_response_bytes,
+        "default_headers": config.default_headers,
         "trust_env": transport.trusts_env,
     }
 
 
 def identities(agents: Mapping[str, str | Client]) -> dict[str, Secret | ClientPool]:
-    """What each of the framework's agents acts as: a token of the guard's own client, or another client."""
+    """The identity of each agent of the framework: a token for the guard's client, or another client."""
     return {name: _identity(value) for name, value in agents.items()}
 
 
 def _identity(value: str | Client) -> Secret | ClientPool:
     identity = ClientPool(value) if isinstance(value, Client) else secret(value)
     if identity is None:
-        raise ConfigurationError("agents must map each name to a token or to a client.")
+        raise ConfigurationError("agents must map names to tokens or clients.")
     return identity

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def could_be_allowed(decision: PolicyDecision) -> bool:
-    """Whether the arguments, or the time, could turn the decision into permission.
+    """Whether other arguments, or another time, could make the decision an allow.
 
-    A gateway says so itself (`conditional`); of others that explain, the explanation is read.
+    Our gateway says so itself (`conditional`). For other gateways, read the explanation.
     """
     if decision.allowed or decision.conditional is not None:
         return decision.allowed or bool(decision.conditional)
@@ -33,12 +33,12 @@ def could_be_allowed(decision: PolicyDecision) -> bool:
 
 
 def _can_be(test: Mapping[str, Any] | None, *, wanted: bool) -> bool:
-    """Whether explained conditions can come out as wanted for some arguments; having none always holds."""
+    """Whether explained conditions can be true or false, as wanted, for some arguments."""
     if test is None:
         return wanted
     name, parts = str(test.get("test")), test.get("parts")
     if not parts:
-        return name.startswith(("context.", "time ")) or test.get("value") == str(wanted).lower()
+        return name.startswith(("context.", "resource", "time ")) or test.get("value") == str(wanted).lower()
     if name == "not":
         return _can_be(parts[0], wanted=not wanted)
     enough = all if (name == "all") is wanted else any

@@ -1,53 +1,55 @@
-"""Names of tools: the action of each, and those in settings that no tool has."""
+"""Names of tools and agents in settings."""
 
 from __future__ import annotations
 
 import difflib
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from meshguard.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from meshguard.guard.calls import Action, ToolCall
+T = TypeVar("T")
 
 _log = logging.getLogger("meshguard")
 _MAX_SHOWN = 10
 
 
-class Actions:
-    """Finds the action of a call."""
+class ToolMap(Generic[T]):
+    """A setting for each tool, found by the exact name first, then by its letters and digits.
 
-    def __init__(self, action_map: Mapping[str, Action], default_action: str) -> None:
-        if not isinstance(default_action, str) or not default_action:
-            raise ConfigurationError('default_action must be text, such as "execute:{tool}".')
-        self._exact: dict[str, Action] = dict(action_map)
-        self._default = default_action
-        self._normalized: dict[str, Action] = {}
-        for tool, action in self._exact.items():
-            if not isinstance(tool, str) or not (callable(action) or (isinstance(action, str) and action)):
-                raise ConfigurationError("action_map must map tool names to actions, or to functions.")
-            known = self._normalized.setdefault(_normalized(tool), action)
-            if known != action:
+    Attributes:
+        names: The names in the setting.
+    """
+
+    def __init__(self, setting: str, values: Mapping[str, Any], read: Callable[[Any], T]) -> None:
+        self._exact: dict[str, T] = {}
+        self._normalized: dict[str, T] = {}
+        first: dict[str, Any] = {}
+        for tool, value in values.items():
+            if not isinstance(tool, str):
+                raise ConfigurationError(f"{setting} has the key {tool!r}. Its keys must be names of tools.")
+            spelling = _normalized(tool)
+            if first.setdefault(spelling, value) != value:
                 raise ConfigurationError(
-                    f"action_map has two actions for names that differ from {tool!r} only in spelling."
+                    f"{setting} has two values for names that differ from {tool!r} only in spelling."
                 )
-        self.names = KnownNames("action_map", "tool", self._exact, _normalized)
+            self._exact[tool] = read(value)
+            self._normalized.setdefault(spelling, self._exact[tool])
+        self.names = KnownNames(setting, "tool", self._exact, _normalized)
 
-    def of(self, call: ToolCall) -> str:
-        """The action of a call."""
-        if call.action is not None:
-            return call.action
-        action = self._exact.get(call.tool) or self._normalized.get(_normalized(call.tool))
-        made = action(call) if callable(action) else action
-        return self._default.replace("{tool}", call.tool) if made is None else made
+    def get(self, tool: str) -> T | None:
+        """The value for a tool, if there is one."""
+        if not self._exact:
+            return None
+        return self._exact.get(tool) or self._normalized.get(_normalized(tool))
 
 
 class KnownNames:
-    """Warns of names in a setting that nothing has, once each; adapters say what there is."""
+    """Warns once about each name in a setting that no tool or agent has. Adapters add the existing names."""
 
     def __init__(
         self, setting: str, kind: str, names: Iterable[str], spelling: Callable[[str], str] = str
@@ -59,12 +61,12 @@ class KnownNames:
         self._known: dict[str, str] = {}
 
     def add(self, known: Iterable[str]) -> None:
-        """Warn of names that match neither these nor any that were added before."""
+        """Warn about names that match neither these nor any that were added before."""
         self._known |= {self._spelling(name): name for name in known}
         for spelled, name in self._unmatched.items():
             if spelled not in self._known:
                 _log.warning(
-                    "%s has the name %r, but no %s known so far is called that. %s",
+                    "%s contains %r, but there is no %s with this name. %s",
                     self._setting,
                     name,
                     self._kind,
@@ -78,7 +80,7 @@ class KnownNames:
             return f"Did you mean {self._known[nearest[0]]!r}?"
         shown = ", ".join(map(repr, sorted(self._known.values())[:_MAX_SHOWN]))
         more = ", …" if len(self._known) > _MAX_SHOWN else ""
-        return f"There is {shown}{more}." if shown else "There is none."
+        return f"Known names: {shown}{more}." if shown else f"No {self._kind} is known."
 
 
 def _normalized(tool: str) -> str:

@@ -1,4 +1,4 @@
-"""One module a framework, each thin: the hook it has, a `ToolCall` made of it, and its form of a denial."""
+"""One thin module per framework: its hook, the `ToolCall` made from it, and its form of a denial."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 @contextmanager
-def needs(framework: str, extra: str) -> Iterator[None]:
-    """Have the imports of an adapter say what to install when its framework is missing.
+def needs(framework: str, extra: str) -> Generator[None]:
+    """Name the extra to install if the framework of an adapter is missing.
 
     Args:
-        framework: The module that is the framework, such as `google.adk`.
+        framework: The framework's module, such as `google.adk`.
         extra: The extra of `meshguard` that installs it.
 
     Raises:
-        ModuleNotFoundError: The framework is missing. Whatever else an import raises comes out as it is.
+        ModuleNotFoundError: The framework is missing. Other import errors propagate unchanged.
     """
     try:
         yield
@@ -26,5 +26,6 @@ def needs(framework: str, extra: str) -> Iterator[None]:
         if not f"{framework}.".startswith(f"{error.name}."):
             raise
         raise ModuleNotFoundError(
-            f"This adapter needs {extra}; install it with: pip install 'meshguard[{extra}]'", name=error.name
+            f"Cannot import the adapter: {extra} is not installed. Run: pip install 'meshguard[{extra}]'",
+            name=error.name,
         ) from error

@@ -1,8 +1,8 @@
-"""Claude Agent SDK: no tool of a session or of its sub-agents runs without a decision.
+"""Claude Agent SDK: checks the tool calls of a session and of its sub-agents.
 
-Claude Code asks all hooks of a call at once, each about the arguments that the model wrote, and then takes
-the arguments that any of them put in their place. Hence there is a hook of our own for the former, and the
-user's own hooks are wrapped for the latter: a tool runs only if every version of its arguments is allowed.
+Claude Code runs all hooks of a call at once, each with the model's arguments, and then uses the arguments
+that one of them returned. Our own hook checks the model's arguments, and wrappers around the user's hooks
+check their replacements: a tool runs only if every version of its arguments is allowed.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ _REWRITING: tuple[HookEvent, ...] = ("PreToolUse", "PermissionRequest")
 def governed_options(
     guard: Guard | None = None, options: ClaudeAgentOptions | None = None
 ) -> ClaudeAgentOptions:
-    """Have each tool call of a session decided on, built-in tools and those of MCP servers alike.
+    """Check each tool call of a session, including built-in tools and those of MCP servers.
 
-    An allowed call goes on to Claude Code's own permission rules: MeshGuard only ever takes away. Sessions
-    that run at once need options each, since `can_use_tool` is not told of which session a call is.
+    An allowed call still needs the permission of Claude Code's own rules. Concurrent sessions need separate
+    options, because `can_use_tool` does not learn which session a call belongs to.
 
     Args:
-        guard: How to decide. Made of `MESHGUARD_*` when left out. `agents` goes by the types of sub-agents;
-            the main agent has none, and is the guard's client. `on_deny="raise"` and `on_error="raise"` tell
-            the model, since Claude Code takes no error from a hook.
-        options: The options of the session; they are not changed.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`. The names in `agents` are
+            types of sub-agents; the main agent has none and uses the guard's client. With `on_deny="raise"`
+            and `on_error="raise"` the model sees a denial, because Claude Code accepts no error from a hook.
+        options: The options of the session. They are not changed.
 
     Returns:
-        Options with a hook more, and with the user's own hooks and `can_use_tool` wrapped.
+        New options with an additional hook, and with the user's own hooks and `can_use_tool` wrapped.
 
     Raises:
-        ConfigurationError: No guard is given, and `MESHGUARD_*` does not make one.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -81,20 +81,20 @@ def governed_options(
 
 
 class _Session:
-    """Decides, and knows which agent is which."""
+    """Checks calls, and remembers the agents of the session."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._agents: dict[str | None, tuple[str | None, str | None]] = {}
 
     async def decide(self, given: HookInput, _: str | None, __: HookContext) -> HookJSONOutput:
-        """Our own hook: `{}` leaves the call to Claude Code's rules."""
+        """Our own hook. `{}` leaves the call to Claude Code's rules."""
         call = self._call(cast("dict[str, Any]", given))
-        said = await self._guard.arefused(call)
-        return {} if said is None else _denied("PreToolUse", said)
+        denial = await self._guard.adenial_for(call)
+        return {} if denial is None else _denied("PreToolUse", denial)
 
     def hook(self, inner: HookCallback) -> HookCallback:
-        """A hook of the user's; if it changes the arguments, these are decided on too."""
+        """Wrap a hook of the user: if it changes the arguments, check these too."""
 
         async def wrapped(given: HookInput, use_id: str | None, context: HookContext) -> HookJSONOutput:
             call = self._call(cast("dict[str, Any]", given))
@@ -102,13 +102,13 @@ class _Session:
             updated = _updated(output)
             if updated is None:
                 return output
-            said = await self._guard.arefused(replace(call, arguments=updated))
-            return output if said is None else _denied(given["hook_event_name"], said)
+            denial = await self._guard.adenial_for(replace(call, arguments=updated))
+            return output if denial is None else _denied(given["hook_event_name"], denial)
 
         return wrapped
 
     def permission(self, inner: CanUseTool) -> CanUseTool:
-        """The user's `can_use_tool`; if it changes the arguments, these are decided on too."""
+        """Wrap the user's `can_use_tool`: if it changes the arguments, check these too."""
 
         async def wrapped(
             tool: str, arguments: dict[str, Any], context: ToolPermissionContext
@@ -122,8 +122,8 @@ class _Session:
             call = ToolCall(
                 tool, result.updated_input, context.tool_use_id, "claude_agent", agent, session_id
             )
-            said = await self._guard.arefused(call)
-            return result if said is None else PermissionResultDeny(message=said)
+            denial = await self._guard.adenial_for(call)
+            return result if denial is None else PermissionResultDeny(message=denial)
 
         return wrapped
 
@@ -141,26 +141,26 @@ class _Session:
 
 
 def _updated(output: HookJSONOutput) -> dict[str, Any] | None:
-    """The arguments that a hook puts in place of the model's."""
-    said = cast("dict[str, Any]", output or {}).get("hookSpecificOutput") or {}
-    updated: dict[str, Any] | None = said.get(
-        "updatedInput", (said.get("decision") or {}).get("updatedInput")
+    """The arguments that a hook substitutes for the model's."""
+    specific = cast("dict[str, Any]", output or {}).get("hookSpecificOutput") or {}
+    updated: dict[str, Any] | None = specific.get(
+        "updatedInput", (specific.get("decision") or {}).get("updatedInput")
     )
     return updated
 
 
-def _denied(event: str, said: str) -> HookJSONOutput:
+def _denied(event: str, message: str) -> HookJSONOutput:
     if event == "PermissionRequest":
         return {
             "hookSpecificOutput": {
                 "hookEventName": "PermissionRequest",
-                "decision": {"behavior": "deny", "message": said},
+                "decision": {"behavior": "deny", "message": message},
             }
         }
     return {
         "hookSpecificOutput": {
             "hookEventName": "PreToolUse",
             "permissionDecision": "deny",
-            "permissionDecisionReason": said,
+            "permissionDecisionReason": message,
         }
     }

@@ -1,7 +1,7 @@
-"""CrewAI: no tool of a crew, an agent or a flow's agent runs without a decision.
+"""CrewAI: checks the tool calls of crews, agents and the agents of flows.
 
-A hook before each tool call asks the guard, and a hook after it puts the denial in place of CrewAI's own
-"blocked by hook". CrewAI runs a tool whose hook failed, so that no error may leave these hooks.
+A hook before each tool call asks the guard, and a hook after it replaces CrewAI's "blocked by hook" with the
+denial. CrewAI runs a tool if its hook fails, so no error may leave these hooks.
 """
 
 from __future__ import annotations
@@ -30,26 +30,27 @@ if TYPE_CHECKING:
 
     from crewai.hooks import ToolCallHookContext
 
-__all__ = ["governed", "install"]
+__all__ = ["govern_crew", "install"]
 
 _BEFORE, _AFTER = InterceptionPoint.PRE_TOOL_CALL, InterceptionPoint.POST_TOOL_CALL
 
 
 def install(guard: Guard | None = None) -> Callable[[], None]:
-    """Have each tool call of this process decided on, in all threads and event loops.
+    """Check each tool call of this process, in all threads and event loops.
 
-    Another hook that is registered later runs later, and may change the arguments after they were decided on:
-    install last, or use `governed`.
+    Hooks that are registered later run later and can change the arguments after the check: install last, or
+    use `govern_crew`.
 
     Args:
-        guard: How to decide. Made of `MESHGUARD_*` when left out. `agents` goes by the agents' roles.
-            `on_deny="raise"` and `on_error="raise"` tell the model, since CrewAI takes no error from a hook.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`. The names in `agents` are the
+            agents' roles. With `on_deny="raise"` and `on_error="raise"` the model sees a denial, because
+            CrewAI accepts no error from a hook.
 
     Returns:
-        A function that takes the hooks away again, and closes a guard that was made here.
+        A function that removes the hooks and closes a guard that was made here.
 
     Raises:
-        ConfigurationError: No guard is given, and `MESHGUARD_*` does not make one.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -70,24 +71,24 @@ def install(guard: Guard | None = None) -> Callable[[], None]:
 
 
 @contextmanager
-def governed(guard: Guard | None = None) -> Iterator[None]:
-    """Have each tool call decided on that the block makes, in threads that CrewAI starts for it too.
+def govern_crew(guard: Guard | None = None) -> Iterator[None]:
+    """Check each tool call in the block, including those in threads that CrewAI starts for it.
 
-    The decision is the last hook to run before the tool, on the arguments that the tool will get. A crew with
+    The check is the last hook before the tool and sees the arguments that the tool receives. A crew with
     `stream=True` works while its result is iterated: iterate inside the block.
 
     Args:
-        guard: How to decide, as for `install`. One that is made here is closed at the end of the block.
+        guard: The guard that decides, as for `install`. A guard that was made here is closed with the block.
 
     Raises:
-        ConfigurationError: No guard is given, and `MESHGUARD_*` does not make one.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
         from meshguard.guard import Guard
-        from meshguard.integrations.crewai import governed
+        from meshguard.integrations.crewai import govern_crew
 
-        with governed(Guard(client)):
+        with govern_crew(Guard(client)):
             print(crew.kickoff())
         ```
     """
@@ -108,24 +109,24 @@ def _open(guard: Guard | None, stack: ExitStack) -> Guard:
 
 
 class _Hooks:
-    """The two hooks; for a call that is denied they run one after the other in the same thread."""
+    """The two hooks. For a denied call they run one after the other in the same thread."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._denied = threading.local()
 
     def before(self, context: ToolCallHookContext) -> bool | None:
-        """Let the call pass with None, or block it with False."""
+        """Return None to allow the call, or False to block it."""
         with suppress(Exception):  # CrewAI runs the tool if a hook fails
             _check_names(self._guard, context)
-        said = self._guard.refused(_call(context))
-        self._denied.last = context.tool_input, said
-        return None if said is None else False
+        denial = self._guard.denial_for(_call(context))
+        self._denied.last = context.tool_input, denial
+        return None if denial is None else False
 
     def after(self, context: ToolCallHookContext) -> str | None:
-        """Tell the model why, if this is the call that was blocked."""
-        arguments, said = getattr(self._denied, "last", (None, None))
-        return said if arguments is context.tool_input else None
+        """Return the denial, if this is the blocked call."""
+        arguments, denial = getattr(self._denied, "last", (None, None))
+        return denial if arguments is context.tool_input else None
 
 
 def _call(context: ToolCallHookContext) -> ToolCall:
@@ -139,20 +140,20 @@ def _call(context: ToolCallHookContext) -> ToolCall:
     )
 
 
-# What an agent gets more tools from while it works.
-_SOURCES_OF_TOOLS = ("mcps", "apps", "multimodal", "allow_code_execution", "skills")
+# These give an agent more tools while it works.
+_TOOL_SOURCES = ("mcps", "apps", "multimodal", "allow_code_execution", "skills")
 _DELEGATION = ("delegate_work_to_coworker", "ask_question_to_coworker")
 
 
 def _check_names(guard: Guard, context: ToolCallHookContext) -> None:
-    """Warn of names in the guard's `action_map` and `agents` that no tool or agent of the crew has."""
+    """Warn about names in the guard's settings that no tool or agent of the crew has."""
     crew = context.crew
     if crew is None:
         return
     members: list[Any] = [member for member in (*crew.agents, crew.manager_agent) if member is not None]
     tools = [tool.name for owner in (*members, *crew.tasks) for tool in owner.tools or ()]
-    # Some of these fields are deprecated, which reading them as attributes would report.
-    knows_all = not any(vars(member).get(name) for member in members for name in _SOURCES_OF_TOOLS)
+    # Reading deprecated fields as attributes would warn.
+    knows_all = not any(vars(member).get(name) for member in members for name in _TOOL_SOURCES)
     guard.check_names(
         tools=[*tools, context.tool_name, *_DELEGATION] if knows_all else None,
         agents=[str(member.role).strip() for member in members],
@@ -163,7 +164,7 @@ _scope: ContextVar[_Hooks | None] = ContextVar("meshguard_crewai", default=None)
 
 
 def _watch() -> None:
-    """Decide also where a scope of somebody else, inside of ours, hides our hooks."""
+    """Check calls even where another scope inside ours hides our hooks."""
     for point, hook in ((_BEFORE, _before_hidden), (_AFTER, _after_hidden)):
         if hook not in get_hooks(point):
             register(point, hook)

@@ -1,4 +1,4 @@
-"""FastMCP: a middleware for servers, and by `create_proxy` for any MCP server."""
+"""FastMCP: a middleware for servers and, with `create_proxy`, for any MCP server."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = ["MeshGuardMiddleware"]
 
 
 class MeshGuardMiddleware(Middleware):
-    """Has each tool call of a server decided on before the tool runs; hides tools that are never allowed.
+    """Checks each tool call of a server before the tool runs, and hides tools that are never allowed.
 
-    Add it last, so that it sees the arguments that the tool gets. A denied call gives a result with
-    `is_error` and the reason; `on_deny="raise"` makes no difference, since nothing can be raised in the
-    client. Where clients authenticate, `Guard(agents=…)` maps their client ids to identities.
+    Add it last, so that it sees the arguments that the tool receives. A denied call returns a result with
+    `is_error` and the reason. `on_deny="raise"` makes no difference, because a server can't raise in its
+    client. Where clients authenticate, `Guard(agents=…)` maps their client IDs to identities.
 
     Args:
-        guard: How to decide. Made of `MESHGUARD_*` when left out.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`.
 
     Raises:
-        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -73,14 +73,14 @@ class MeshGuardMiddleware(Middleware):
             The tool's result.
 
         Raises:
-            ToolError: The call is denied; the client gets it as a result with `is_error`.
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            ToolError: The call is denied. The client receives a result with `is_error`.
+            MeshGuardError: The call could not be checked, and the guard has `on_error="raise"`.
         """
         context = context.copy(message=context.message.model_copy(deep=True))
         call = _call(context, context.message.name, context.message.arguments)
         decision = await self._guard.acheck(call)
         if not decision.allowed:
-            raise ToolError(self._guard.refusal(call, decision))
+            raise ToolError(self._guard.safe_denial_text(call, decision))
         return await call_next(context)
 
     async def on_list_tools(
@@ -88,17 +88,17 @@ class MeshGuardMiddleware(Middleware):
         context: MiddlewareContext[ListToolsRequest],
         call_next: CallNext[ListToolsRequest, Sequence[Tool]],
     ) -> Sequence[Tool]:
-        """List the tools that some arguments could make allowed; none when the gateway can't be asked.
+        """List the tools that some arguments could make allowed; none if the gateway is unreachable.
 
         Args:
             context: The request.
-            call_next: Gives all tools.
+            call_next: Returns all tools.
 
         Returns:
-            The tools worth showing to a model.
+            The tools to show to a model.
 
         Raises:
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            MeshGuardError: The tools could not be checked, and the guard has `on_error="raise"`.
         """
         tools = await call_next(context)
         self._guard.check_names(tools=[tool.name for tool in tools])

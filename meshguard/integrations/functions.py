@@ -1,4 +1,4 @@
-"""Plain functions, methods and generators: each call is decided on before the body runs."""
+"""Plain functions, methods and generators: each call is checked before the body runs."""
 
 from __future__ import annotations
 
@@ -6,61 +6,68 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from meshguard._wrapping import Gate, wrap
 from meshguard.guard import Guard, ToolCall
+from meshguard.guard.templates import Template
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import Callable, Mapping
 
-__all__ = ["governed"]
+    from meshguard.types import PolicyDecision
+
+__all__ = ["govern_function"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def governed(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Have each call of a function decided on before its body runs.
+def govern_function(action: str, guard: Guard | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Check each call of a function before its body runs.
 
-    The arguments go into `context.args` by name, with defaults, without `self` and `cls`. A call with an
-    argument that JSON can't represent is denied, unless the guard has a `context` function that selects what
-    policies see. A generator is checked when its first item is requested.
+    Policies see the arguments by name in `context.args`, defaults included, without `self` and `cls`. A call
+    with an argument that JSON can't represent is denied, unless the guard has a `context` function that
+    selects what policies see. A generator is checked when its first item is requested.
 
     Args:
-        action: What the function does, by convention `verb:object`.
-        guard: How to decide. When left out, one is made of `MESHGUARD_*` at the first call and shared by all
-            such functions; it raises a failure as the error it is. A denial is raised as `PolicyDeniedError`
-            unless the guard's `on_deny` requests something else: `"message"` returns a sentence, a function
-            what it returns. The result is then the only item of a generator.
+        action: The action of the function, by convention `verb:object`; or a template that is filled with
+            arguments, such as `"read:{path}"`.
+        guard: The guard that decides. By default, one guard made from `MESHGUARD_*` at the first call serves
+            all such functions; it raises errors as they are. A denial raises `PolicyDeniedError`, unless the
+            guard has an `on_deny`: `"message"` returns a sentence, a function returns its own result. For a
+            generator, that result is the only item.
 
     Returns:
-        A decorator for a function, a coroutine function, a generator function or an async generator function.
-        Below `@classmethod` and `@staticmethod`, not above.
+        A decorator for functions, coroutine functions, generator functions and async generator functions. Put
+        it below `@classmethod` and `@staticmethod`.
 
     Raises:
-        TypeError: What is decorated is not a function.
-        PolicyDeniedError: At a call that is denied, unless `on_deny` of the guard requests something else.
-        MeshGuardError: At a call for which no decision can be had, with a guard made here or with
+        ConfigurationError: The template is not valid.
+        TypeError: The decorated object is not a function.
+        PolicyDeniedError: Raised by a denied call, unless the guard has another `on_deny`.
+        MeshGuardError: Raised by a call that could not be checked, with the default guard or with
             `on_error="raise"`.
 
     Example:
         ```python
         from meshguard.guard import Guard
-        from meshguard.integrations.functions import governed
+        from meshguard.integrations.functions import govern_function
 
-        @governed("execute:lookup", Guard(client))
+        @govern_function("execute:lookup", Guard(client))
         def find_contact(name: str) -> str:
             return f"{name}@example.com"
 
         print(find_contact("ada"))
         ```
     """
-
-    def known() -> Guard:
-        return guard or _default_guard()
+    template = Template("action", action)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if not inspect.isroutine(function) or isinstance(function, classmethod | staticmethod):
-            raise TypeError("governed takes a function; put it below @classmethod and @staticmethod.")
-        return cast("Callable[P, R]", _wrapped(_Function(function, action), known))
+            raise TypeError(
+                "govern_function decorates functions. Put it below @classmethod and @staticmethod."
+            )
+        gate = _FunctionGate(function, template, lambda: guard or _default_guard())
+        return cast("Callable[P, R]", wrap(function, gate))
 
     return decorate
 
@@ -70,84 +77,46 @@ def _default_guard() -> Guard:
     return Guard(on_error="raise")
 
 
-class _Function:
-    """A function and how to see a call of it."""
+class _Denied(Exception):  # noqa: N818 - it never leaves the wrapper
+    """A denied call, with its result."""
 
-    def __init__(self, function: Callable[..., Any], action: str) -> None:
-        self.body: Callable[..., Any] = function
-        self._action = action
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+class _FunctionGate(Gate):
+    handles = _Denied
+
+    def __init__(
+        self, function: Callable[..., Any], action: Template, get_guard: Callable[[], Guard]
+    ) -> None:
+        self._name = getattr(function, "__name__", "function")
         self._signature = inspect.signature(function)
+        self._action = action
+        self._get_guard = get_guard
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        call, guard = self._call(args, kwargs), self._get_guard()
+        _raise_if_denied(guard, call, guard.check(call))
+        return kwargs
+
+    async def acheck(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        call, guard = self._call(args, kwargs), self._get_guard()
+        _raise_if_denied(guard, call, await guard.acheck(call))
+        return kwargs
+
+    def replace(self, error: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG002
+        return cast("_Denied", error).result
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         arguments = dict(bound.arguments)
         if next(iter(arguments), None) in {"self", "cls"}:
             del arguments[next(iter(arguments))]
-        name = getattr(self.body, "__name__", "function")
-        return ToolCall(name, arguments, framework="functions", action=self._action)
+        return ToolCall(self._name, arguments, framework="functions", action=self._action)
 
 
-def _wrapped(function: _Function, known: Callable[[], Guard]) -> Callable[..., Any]:
-    if inspect.isasyncgenfunction(function.body):
-        return _async_generator(function, known)
-    if inspect.iscoroutinefunction(function.body):
-        return _coroutine(function, known)
-    if inspect.isgeneratorfunction(function.body):
-        return _generator(function, known)
-    return _plain(function, known)
-
-
-def _plain(function: _Function, known: Callable[[], Guard]) -> Callable[..., Any]:
-    @functools.wraps(function.body)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = function.call(args, kwargs)
-        decision = known().check(call)
-        if decision.allowed:
-            return function.body(*args, **kwargs)
-        return known().refuse(call, decision, default="raise")
-
-    return wrapper
-
-
-def _coroutine(function: _Function, known: Callable[[], Guard]) -> Callable[..., Any]:
-    @functools.wraps(function.body)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = function.call(args, kwargs)
-        decision = await known().acheck(call)
-        if decision.allowed:
-            return await function.body(*args, **kwargs)
-        return known().refuse(call, decision, default="raise")
-
-    return wrapper
-
-
-def _generator(function: _Function, known: Callable[[], Guard]) -> Callable[..., Any]:
-    @functools.wraps(function.body)
-    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        call = function.call(args, kwargs)
-        decision = known().check(call)
-        if decision.allowed:
-            return (yield from function.body(*args, **kwargs))
-        yield known().refuse(call, decision, default="raise")
-        return None
-
-    return wrapper
-
-
-def _async_generator(function: _Function, known: Callable[[], Guard]) -> Callable[..., Any]:
-    @functools.wraps(function.body)
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        call = function.call(args, kwargs)
-        decision = await known().acheck(call)
-        if not decision.allowed:
-            yield known().refuse(call, decision, default="raise")
-            return
-        items = function.body(*args, **kwargs)
-        try:
-            async for item in items:
-                yield item
-        finally:
-            await items.aclose()
-
-    return wrapper
+def _raise_if_denied(guard: Guard, call: ToolCall, decision: PolicyDecision) -> None:
+    if not decision.allowed:
+        raise _Denied(guard.denial_result(call, decision, default="raise"))

@@ -1,4 +1,4 @@
-"""Google's Agent Development Kit: a plugin that decides on each tool call of all agents of an app."""
+"""Google's Agent Development Kit: a plugin that checks each tool call of all agents of an app."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy, same
+from meshguard.guard.arguments import private_copy, same
 from meshguard.integrations import needs
 
 with needs("google.adk", "google-adk"):
@@ -24,19 +24,19 @@ __all__ = ["MeshGuardPlugin"]
 
 
 class MeshGuardPlugin(BasePlugin):
-    """Has each tool call of all agents of an app decided on before the tool runs.
+    """Checks each tool call of all agents of an app before the tool runs.
 
-    A call is the agent's that makes it, sub-agents and agents in an `AgentTool` included. Their calls have
-    the trace of the first invocation. The callbacks of an agent run after all plugins; to those in its
-    `before_tool_callback` the plugin adds a last one, which has changed arguments decided on again.
+    A call belongs to the agent that makes it, including sub-agents and agents in an `AgentTool`, and has the
+    trace of the first invocation. An agent's callbacks run after all plugins. The plugin therefore adds a
+    last callback to the agent's `before_tool_callback`, which checks changed arguments again.
 
     Args:
-        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out. What its
-            `on_deny` and `on_error` raise ends the run as a `RuntimeError` with the error as its cause; the
-            tool does not run then.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`. An error that
+            `on_deny` or `on_error` raises ends the run as the cause of a `RuntimeError`; the tool does not
+            run.
 
     Raises:
-        ConfigurationError: No guard is given, and the settings can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -61,40 +61,40 @@ class MeshGuardPlugin(BasePlugin):
         self._guard = guard or Guard()
 
     async def before_run_callback(self, *, invocation_context: InvocationContext) -> None:
-        """Warn of names in the guard's `action_map` and `agents` that no tool or agent of the app has."""
+        """Warn about names in the guard's settings that no tool or agent of the app has."""
         agents, tools = _names(invocation_context.agent)
         self._guard.check_names(tools=tools, agents=agents)
 
     async def before_tool_callback(
         self, *, tool: BaseTool, tool_args: dict[str, Any], tool_context: ToolContext
     ) -> dict[str, Any] | None:
-        """Decide.
+        """Check the call.
 
         Returns:
-            None for a call that is allowed; else what the model is told, as `{"error": …}`.
+            None if the call is allowed; otherwise the denial for the model, as `{"error": …}`.
 
         Raises:
-            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
+            MeshGuardError: The call could not be checked, and the guard has `on_error="raise"`.
         """
-        # Each call has a task of its own, so that these end with it; the tool may run other agents meanwhile.
+        # Each call has its own task, which bounds these values; the tool may run other agents meanwhile.
         _first_invocation.set(_first_invocation.get() or tool_context.invocation_id)
         _allowed.set(None)
-        checked = own_copy(tool_args)
-        denied = await self.decide(tool.name, checked, tool_context)
-        if denied is None and not same(checked, tool_args):  # another hook changed them meanwhile
-            denied = await self.decide(tool.name, tool_args, tool_context)
-            checked = own_copy(tool_args)
-        agent = tool_context._invocation_context.agent  # noqa: SLF001 - the public way makes a copy of all
-        if denied is None and isinstance(agent, LlmAgent):
+        checked = private_copy(tool_args)
+        denial = await self.decide(tool.name, checked, tool_context)
+        if denial is None and not same(checked, tool_args):  # another hook changed them meanwhile
+            denial = await self.decide(tool.name, tool_args, tool_context)
+            checked = private_copy(tool_args)
+        agent = tool_context._invocation_context.agent  # noqa: SLF001 - the public property copies the agent
+        if denial is None and isinstance(agent, LlmAgent):
             _allowed.set(_Allowed(self, tool_context, checked))
-            _add_last_word(agent)
-        return denied
+            _add_final_check(agent)
+        return denial
 
     async def decide(
         self, tool: str, arguments: dict[str, Any], tool_context: ToolContext
     ) -> dict[str, Any] | None:
-        """Decide on a call; as `before_tool_callback`."""
+        """Check a call, as `before_tool_callback` does."""
         call = ToolCall(
             tool,
             arguments,
@@ -104,11 +104,11 @@ class MeshGuardPlugin(BasePlugin):
             run_id=_first_invocation.get(),
         )
         decision = await self._guard.acheck(call)
-        return None if decision.allowed else {"error": self._guard.refuse_as_text(call, decision)}
+        return None if decision.allowed else {"error": self._guard.denial_text(call, decision)}
 
 
 def _names(first: Any) -> tuple[list[str] | None, list[str] | None]:
-    """The names of all agents and tools; None where some are known at run time only."""
+    """The names of all agents and tools; None if some are known only at run time."""
     members, tools = [getattr(first, "root_agent", first)], ["transfer_to_agent"]
     knows_tools = True
     for member in members:
@@ -117,7 +117,7 @@ def _names(first: Any) -> tuple[list[str] | None, list[str] | None]:
         others = list(member.sub_agents)
         for tool in getattr(member, "tools", ()):
             name = getattr(tool, "name", None) or getattr(tool, "__name__", None)
-            knows_tools = knows_tools and name is not None  # a set of tools has none
+            knows_tools = knows_tools and name is not None  # a toolset has none
             tools.append(str(name))
             others += [tool.agent] if isinstance(tool, AgentTool) else []
         members += [other for other in others if all(other is not one for one in members)]
@@ -126,7 +126,7 @@ def _names(first: Any) -> tuple[list[str] | None, list[str] | None]:
 
 @dataclass(frozen=True)
 class _Allowed:
-    """The call that a task makes: who allowed it, and with which arguments."""
+    """The allowed call of a task: the plugin that allowed it, and its arguments."""
 
     plugin: MeshGuardPlugin
     tool_context: ToolContext
@@ -137,18 +137,18 @@ _first_invocation: ContextVar[str | None] = ContextVar("meshguard_adk_first_invo
 _allowed: ContextVar[_Allowed | None] = ContextVar("meshguard_adk_allowed", default=None)
 
 
-async def _last_word(
+async def _final_check(
     tool: BaseTool, args: dict[str, Any], tool_context: ToolContext
 ) -> dict[str, Any] | None:
-    """Decide again on arguments that a later hook has changed; the last callback of an agent."""
+    """Check arguments again if a later hook changed them. The last callback of an agent."""
     allowed = _allowed.get()
     if allowed is None or allowed.tool_context is not tool_context or same(allowed.arguments, args):
         return None
     return await allowed.plugin.decide(tool.name, args, tool_context)
 
 
-def _add_last_word(agent: LlmAgent) -> None:
+def _add_final_check(agent: LlmAgent) -> None:
     callbacks = agent.canonical_before_tool_callbacks
-    if not callbacks or callbacks[-1] is not _last_word:
-        others = [callback for callback in callbacks if callback is not _last_word]
-        agent.before_tool_callback = [*others, _last_word]
+    if not callbacks or callbacks[-1] is not _final_check:
+        others = [callback for callback in callbacks if callback is not _final_check]
+        agent.before_tool_callback = [*others, _final_check]

@@ -1,4 +1,4 @@
-"""MCP: servers made with `mcp`, and clients of any MCP server; each tool call is decided on first."""
+"""MCP: checks the tool calls of servers made with `mcp`, and of clients of any MCP server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy
+from meshguard.guard.arguments import private_copy
 from meshguard.integrations import needs
 
 with needs("mcp", "mcp"):
@@ -32,17 +32,18 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(
 
 
 class MeshGuardExtension(Extension):
-    """Has each tool call that a server gets decided on before the tool runs.
+    """Checks each tool call that a server receives before the tool runs.
 
-    Put it last among the extensions, so that it sees the arguments that the tool gets. A denied call gives a
-    result with `is_error` and the reason; `on_deny="raise"` makes no difference, since nothing can be raised
-    in the client. Where clients authenticate, `Guard(agents=…)` maps their client ids to identities.
+    Put it last among the extensions, so that it sees the arguments that the tool receives. A denied call
+    returns a result with `is_error` and the reason. `on_deny="raise"` makes no difference, because a server
+    can't raise in its client. Where clients authenticate, `Guard(agents=…)` maps their client IDs to
+    identities.
 
     Args:
-        guard: How to decide. Made of `MESHGUARD_*` when left out.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`.
 
     Raises:
-        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -82,10 +83,10 @@ class MeshGuardExtension(Extension):
             The tool's result, or the denial as a result with `is_error`.
 
         Raises:
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            MeshGuardError: The call could not be checked, and the guard has `on_error="raise"`.
         """
         token = get_access_token()
-        tool, arguments = params.name, own_copy(params.arguments)
+        tool, arguments = params.name, private_copy(params.arguments)
         call = ToolCall(
             tool,
             arguments,
@@ -96,21 +97,21 @@ class MeshGuardExtension(Extension):
         )
         decision = await self._guard.acheck(call)
         if not decision.allowed:
-            return _denial(self._guard.refusal(call, decision))
-        params.name, params.arguments = tool, arguments  # what was checked is what runs
+            return _denial(self._guard.safe_denial_text(call, decision))
+        params.name, params.arguments = tool, arguments  # run the checked arguments
         return await call_next(ctx)
 
 
 class GovernedClientSession(ClientSession):
-    """A `ClientSession` whose tool calls are decided on before they are sent.
+    """A `ClientSession` that checks tool calls before they are sent.
 
     Args:
         args: As for `ClientSession`.
-        guard: How to decide. Made of `MESHGUARD_*` when left out.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`.
         kwargs: As for `ClientSession`.
 
     Raises:
-        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -137,7 +138,7 @@ class GovernedClientSession(ClientSession):
         *args: Any,
         **kwargs: Any,
     ) -> Result:
-        """Send a request, a tool call only if it is allowed; `call_tool` comes here too.
+        """Send a request; a tool call only if it is allowed. `call_tool` uses this method.
 
         Args:
             request: The request.
@@ -149,14 +150,14 @@ class GovernedClientSession(ClientSession):
             The server's result, or the denial of a tool call as a result with `is_error`.
 
         Raises:
-            MCPError: The server answered with an error, or did not answer.
-            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            MCPError: The server returned an error or did not respond.
+            PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
+            MeshGuardError: The call could not be checked, and the guard has `on_error="raise"`.
         """
         if request.method == "tools/call":
-            request = own_copy(request)
+            request = private_copy(request)
             params = cast("CallToolRequestParams", request.params)
-            denial = await _refused(self._guard, params.name, params.arguments, params.meta)
+            denial = await _denial_for(self._guard, params.name, params.arguments, params.meta)
             if denial is not None:
                 return cast("Result", denial)
         result = await super().send_request(request, result_type, *args, **kwargs)
@@ -166,16 +167,16 @@ class GovernedClientSession(ClientSession):
 
 @dataclass
 class GovernedClient(Client):
-    """A `Client` whose tool calls are decided on before they are sent.
+    """A `Client` that checks tool calls before they are sent.
 
-    A call that the server answers with questions, or asks to repeat, is decided on once. What goes through
-    `client.session` is not decided on.
+    A call is checked once, even if the server responds with questions or asks to repeat it. Calls through
+    `client.session` are not checked.
 
     Attributes:
-        guard: How to decide. Made of `MESHGUARD_*` when left out.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`.
 
     Raises:
-        ConfigurationError: A setting in `MESHGUARD_*` can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -205,16 +206,16 @@ class GovernedClient(Client):
             The tool's result, or the denial as a result with `is_error`.
 
         Raises:
-            MCPError: The server answered with an error, or did not answer.
-            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            MCPError: The server returned an error or did not respond.
+            PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
+            MeshGuardError: The call could not be checked, and the guard has `on_error="raise"`.
         """
-        arguments = own_copy(arguments)
-        denial = await _refused(self.guard, name, arguments, kwargs.get("meta"))
+        arguments = private_copy(arguments)
+        denial = await _denial_for(self.guard, name, arguments, kwargs.get("meta"))
         return denial or await super().call_tool(name, arguments, *args, **kwargs)
 
     async def list_tools(self, *, cursor: str | None = None, **kwargs: Any) -> ListToolsResult:
-        """List the server's tools, and warn of names in the guard's `action_map` that none of them has.
+        """List the server's tools, and warn about names in the guard's settings that none of them has.
 
         Args:
             cursor: As for `Client.list_tools`.
@@ -224,7 +225,7 @@ class GovernedClient(Client):
             The server's result.
 
         Raises:
-            MCPError: The server answered with an error, or did not answer.
+            MCPError: The server returned an error or did not respond.
         """
         result = await super().list_tools(cursor=cursor, **kwargs)
         _check_names(self.guard, PaginatedRequestParams(cursor=cursor), result)
@@ -232,37 +233,37 @@ class GovernedClient(Client):
 
 
 def run_id(meta: Mapping[str, Any] | None, request: Any = None) -> str | None:
-    """What ties the calls of one run together, as a server sees it.
+    """Return what connects the calls of one run, as a server sees it.
 
     Args:
         meta: The `_meta` of a call.
-        request: The HTTP request that it came in, if it did.
+        request: The HTTP request of the call, if there is one.
 
     Returns:
-        The trace id that the client sent with the call (`traceparent`), else what stands for the HTTP
-        session; None where there is neither, as over stdio.
+        The client's trace ID (`traceparent`), or a digest of the HTTP session's ID. None without either, as
+        over stdio.
     """
     traced = _TRACEPARENT.fullmatch(str((meta or {}).get("traceparent")))
     if traced:
         return traced[1]
     session_id = getattr(request, "headers", {}).get("mcp-session-id")
-    # A digest: whoever reads the audit log must not be able to join the session.
+    # A digest, so that readers of the audit log can't join the session.
     return session_id and hashlib.sha256(session_id.encode()).hexdigest()[:32]
 
 
 def _check_names(guard: Guard, params: object, result: object) -> None:
-    """Warn of names that no tool has, where a server lists all of its tools at once."""
+    """Warn about names that no tool has, if the server lists all of its tools at once."""
     if isinstance(result, ListToolsResult) and not (getattr(params, "cursor", None) or result.next_cursor):
         guard.check_names(tools=[tool.name for tool in result.tools])
 
 
-async def _refused(
+async def _denial_for(
     guard: Guard, tool: str, arguments: dict[str, Any] | None, meta: Mapping[str, Any] | None
 ) -> CallToolResult | None:
-    """Nothing if the call that a client is about to make is allowed; else what it gets."""
+    """None if a client's call is allowed; otherwise the denial as its result."""
     call = ToolCall(tool, arguments, framework="mcp", run_id=run_id(meta))
     decision = await guard.acheck(call)
-    return None if decision.allowed else _denial(guard.refuse_as_text(call, decision))
+    return None if decision.allowed else _denial(guard.denial_text(call, decision))
 
 
 def _denial(text: str) -> CallToolResult:

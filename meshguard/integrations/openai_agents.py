@@ -1,4 +1,4 @@
-"""OpenAI Agents SDK: a tool input guardrail that decides on each call of a function tool or an MCP tool."""
+"""OpenAI Agents SDK: a tool input guardrail that checks each call of a function tool or an MCP tool."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from agents.tool_context import ToolContext
 
-__all__ = ["governed", "guardrail"]
+__all__ = ["govern_agent", "guardrail"]
 
 AnyAgent = TypeVar("AnyAgent", bound=Agent[Any])
 
@@ -51,37 +51,37 @@ _RUN_BY_THE_PROVIDER = (
 )
 
 
-def governed(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
-    """Have each tool call of an agent, and of all agents that it can reach, decided on before the tool runs.
+def govern_agent(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
+    """Check each tool call of an agent, and of all agents that it can reach, before the tool runs.
 
-    Reachable are the agents in `handoffs`, those that are tools (`Agent.as_tool`), and theirs. Each call is
-    decided on under the name of the agent that makes it. The agents and their MCP servers are changed in
-    place; tools are copied, so that other agents with the same tools stay as they are. Governed twice, the
-    later guard decides alone. Tools and handoffs that are added afterwards need another `governed`.
+    An agent reaches the agents in its `handoffs`, those that are its tools (`Agent.as_tool`), and theirs.
+    Each call is checked under the name of the agent that makes it. The agents and their MCP servers are
+    changed in place; tools are copied, so that other agents keep theirs. A second call replaces the guard.
+    Call it again after adding tools or handoffs.
 
     Args:
         agent: The agent to start with.
-        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`.
 
     Returns:
-        The agent that was given.
+        The same agent.
 
     Raises:
-        ConfigurationError: A tool runs on this machine but takes no guardrail, such as a local shell; or a
-            handoff does not say to which agent. Nothing has been changed.
+        ConfigurationError: A tool that runs on this machine accepts no guardrail, such as a local shell, or a
+            handoff has no target. Nothing has been changed.
 
     Example:
         ```python
         from agents import Agent, Runner, function_tool
         from meshguard.guard import Guard
-        from meshguard.integrations.openai_agents import governed
+        from meshguard.integrations.openai_agents import govern_agent
 
         @function_tool
         def lookup(query: str) -> str:
             return f"found {query}"
 
         guard = Guard(client)
-        agent = governed(Agent(name="desk", model=model, tools=[lookup]), guard)
+        agent = govern_agent(Agent(name="desk", model=model, tools=[lookup]), guard)
         result = await Runner.run(agent, "Find Ada.")
         print(result.final_output)
         ```
@@ -102,17 +102,17 @@ def governed(agent: AnyAgent, guard: Guard | None = None) -> AnyAgent:
 
 
 def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
-    """A guardrail that decides on each call, to be put last in `tool_input_guardrails` by hand.
+    """Return a guardrail that checks each call. Put it last in `tool_input_guardrails`.
 
     Args:
-        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`.
 
     Returns:
-        A guardrail for function tools and MCP servers. In a run it raises what `on_deny` and `on_error` of
-        the guard say, which ends the run; the tool does not run then.
+        A guardrail for function tools and MCP servers. An error that `on_deny` or `on_error` raises ends the
+        run; the tool does not run.
 
     Raises:
-        ConfigurationError: No guard is given, and the settings can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -124,13 +124,13 @@ def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
             return f"found {query}"
         ```
     """
-    known = guard or Guard()
+    checked_by = guard or Guard()
 
     async def decide(data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
         call = _tool_call(data)
-        decision = await known.acheck(call)
+        decision = await checked_by.acheck(call)
         if not decision.allowed:
-            return ToolGuardrailFunctionOutput.reject_content(known.refuse_as_text(call, decision))
+            return ToolGuardrailFunctionOutput.reject_content(checked_by.denial_text(call, decision))
         _shield(data.context, call)
         return ToolGuardrailFunctionOutput.allow()
 
@@ -138,7 +138,7 @@ def guardrail(guard: Guard | None = None) -> ToolInputGuardrail[Any]:
 
 
 class _Guardrail(ToolInputGuardrail[Any]):
-    """Ours, to be told from the user's own."""
+    """Our guardrail, as opposed to the user's own."""
 
 
 def _tool_call(data: ToolInputGuardrailData) -> ToolCall:
@@ -156,14 +156,14 @@ def _tool_call(data: ToolInputGuardrailData) -> ToolCall:
 
 
 def _shield(context: ToolContext[Any], allowed: ToolCall) -> None:
-    """Run the arguments that were checked, whatever hooks wrote meanwhile; later hooks get a copy."""
+    """Run the checked arguments, even if hooks changed them meanwhile. Later hooks get a copy."""
     if context.tool_call:
         context.tool_call.arguments = cast("str", allowed.arguments)
         context.tool_call = context.tool_call.model_copy()
 
 
 def _run_id(data: ToolInputGuardrailData) -> str | None:
-    """The id of the SDK's trace; while tracing is disabled, the one that the run was given."""
+    """The ID of the SDK's trace; while tracing is disabled, that of the run's configuration."""
     trace = get_current_trace()
     if trace is not None and not isinstance(trace, NoOpTrace):
         return trace.trace_id
@@ -171,14 +171,14 @@ def _run_id(data: ToolInputGuardrailData) -> str | None:
 
 
 def _team(first: Agent[Any]) -> Iterator[Agent[Any]]:
-    """The agent and all that it can reach, each once."""
+    """The agent and all agents that it can reach, each once."""
     known: list[Agent[Any]] = [first]
     for member in known:
         yield member
-        known += [other for other in _neighbours(member) if all(other is not one for one in known)]
+        known += [other for other in _neighbors(member) if all(other is not one for one in known)]
 
 
-def _neighbours(agent: Agent[Any]) -> Iterator[Agent[Any]]:
+def _neighbors(agent: Agent[Any]) -> Iterator[Agent[Any]]:
     for handoff in agent.handoffs:
         yield _target(handoff) if isinstance(handoff, Handoff) else handoff
     for tool in agent.tools:
@@ -187,25 +187,26 @@ def _neighbours(agent: Agent[Any]) -> Iterator[Agent[Any]]:
 
 
 def _target(handoff: Handoff[Any, Any]) -> Agent[Any]:
-    agent = handoff._agent_ref and handoff._agent_ref()  # noqa: SLF001 - there is no other way to it
+    agent = handoff._agent_ref and handoff._agent_ref()  # noqa: SLF001 - no other way
     if not isinstance(agent, Agent):
         raise ConfigurationError(
-            f"The handoff {handoff.tool_name!r} does not say to which agent: make it with agents.handoff()."
+            f"The handoff {handoff.tool_name!r} has no target agent. Create it with agents.handoff()."
         )
-    return agent
+    return agent  # pyright: ignore[reportUnknownVariableType] - `isinstance` forgets the parameter
 
 
 def _check_coverage(agent: Agent[Any]) -> None:
     if isinstance(agent, SandboxAgent):
         raise ConfigurationError(
-            f"The agent {agent.name!r} gets tools from its sandbox during the run, which can't be governed."
+            f"Cannot govern the agent {agent.name!r}: its sandbox adds tools during the run. "
+            "Use an Agent with function tools."
         )
     for tool in agent.tools:
         hosted = isinstance(tool, _RUN_BY_THE_PROVIDER) or (isinstance(tool, ShellTool) and not tool.executor)
         if not hosted and not isinstance(tool, FunctionTool):
             raise ConfigurationError(
-                f"The tool {tool.name!r} of the agent {agent.name!r} takes no guardrail, so that its calls "
-                "can't be decided on: make it a function tool."
+                f"Cannot govern the tool {tool.name!r} of the agent {agent.name!r}: it accepts no guardrail. "
+                "Make it a function tool."
             )
 
 
@@ -220,5 +221,5 @@ def _guarded_tool(tool: Tool, ours: ToolInputGuardrail[Any]) -> Tool:
 def _last(
     ours: ToolInputGuardrail[Any], guardrails: list[ToolInputGuardrail[Any]] | None
 ) -> list[ToolInputGuardrail[Any]]:
-    """The user's guardrails, then ours, which sees what those left."""
+    """The user's guardrails, then ours, which sees their changes."""
     return [*(one for one in guardrails or () if not isinstance(one, _Guardrail)), ours]

@@ -1,4 +1,4 @@
-"""Pydantic AI: a capability that decides on each tool call, after all other hooks have had their say."""
+"""Pydantic AI: a capability that checks each tool call after all other hooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy
+from meshguard.guard.arguments import private_copy
 from meshguard.integrations import needs
 
 with needs("pydantic_ai", "pydantic-ai"):
@@ -24,17 +24,17 @@ _first_run: ContextVar[str | None] = ContextVar("meshguard_pydantic_ai_first_run
 
 
 class MeshGuardCapability(AbstractCapability[Any]):
-    """Has each tool call of an agent decided on before the tool runs.
+    """Checks each tool call of an agent before the tool runs.
 
-    The arguments are those that validation and all other capabilities left. A call is the agent's whose name
-    the framework knows. Agents that a tool runs need the capability, too; theirs is the trace of the first.
+    It sees the arguments after validation and all other capabilities. A call is checked under the agent's
+    name. Agents that run inside a tool need the capability too; they share the trace of the first run.
 
     Args:
-        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out. What its
-            `on_deny` and `on_error` raise ends the run; the tool does not run then.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`. An error that
+            `on_deny` or `on_error` raises ends the run; the tool does not run.
 
     Raises:
-        ConfigurationError: No guard is given, and the settings can't be used.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -58,7 +58,7 @@ class MeshGuardCapability(AbstractCapability[Any]):
         self._guard = guard or Guard()
 
     def get_ordering(self) -> CapabilityOrdering:
-        """Innermost: no other capability changes the arguments after the decision."""
+        """Innermost, so that no other capability changes the arguments after the check."""
         return CapabilityOrdering(position="innermost")
 
     async def prepare_tools(
@@ -66,7 +66,7 @@ class MeshGuardCapability(AbstractCapability[Any]):
         ctx: RunContext[Any],  # noqa: ARG002 - the framework's signature
         tool_defs: list[ToolDefinition],
     ) -> list[ToolDefinition]:
-        """Warn of names in the guard's `action_map` that no tool has; the tools stay as they are."""
+        """Warn about names in the guard's settings that no tool has. The tools are not changed."""
         self._guard.check_names(tools=[tool.name for tool in tool_defs])
         return tool_defs
 
@@ -79,7 +79,7 @@ class MeshGuardCapability(AbstractCapability[Any]):
         args: ValidatedToolArgs,
         handler: WrapToolExecuteHandler,
     ) -> Any:
-        """Remember the first run while the tool runs, for agents that it runs in turn."""
+        """Remember the first run while the tool runs, for agents inside it."""
         token = _first_run.set(_first_run.get() or ctx.run_id)
         try:
             return await handler(args)
@@ -94,15 +94,15 @@ class MeshGuardCapability(AbstractCapability[Any]):
         tool_def: ToolDefinition,  # noqa: ARG002 - the framework's signature
         args: ValidatedToolArgs,
     ) -> ValidatedToolArgs:
-        """Decide about a copy of the arguments, which is what the tool gets.
+        """Check a copy of the arguments, which the tool receives.
 
         Raises:
-            SkipToolExecution: The call is denied; it holds what the model is told.
-            PolicyDeniedError: The call is denied, and the guard's `on_deny` is `"raise"`.
-            MeshGuardError: No decision can be had, and the guard's `on_error` is `"raise"`.
+            SkipToolExecution: The call is denied. It contains the denial for the model.
+            PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
+            MeshGuardError: The call could not be checked, and the guard has `on_error="raise"`.
         """
-        args = own_copy(args)
-        asked = ToolCall(
+        args = private_copy(args)
+        made = ToolCall(
             call.tool_name,
             args,
             call_id=call.tool_call_id,
@@ -110,7 +110,7 @@ class MeshGuardCapability(AbstractCapability[Any]):
             agent=ctx.agent.name if ctx.agent else None,
             run_id=_first_run.get(),
         )
-        decision = await self._guard.acheck(asked)
+        decision = await self._guard.acheck(made)
         if not decision.allowed:
-            raise SkipToolExecution(ToolDenied(self._guard.refuse_as_text(asked, decision)))
+            raise SkipToolExecution(ToolDenied(self._guard.denial_text(made, decision)))
         return args

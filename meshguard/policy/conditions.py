@@ -28,10 +28,10 @@ class Facts:
     __slots__ = ("_sizes", "agent", "errors", "now", "request")
 
     def __init__(self, agent: Agent, request: Request, now: datetime) -> None:
-        self.agent = agent
-        self.request = request
-        self.now = now
-        self.errors = 0
+        self.agent: Agent = agent
+        self.request: Request = request
+        self.now: datetime = now
+        self.errors: int = 0
         self._sizes: dict[str, Problem | None] = {}
 
     def root(self, name: str) -> Mapping[str, Any] | None:
@@ -125,7 +125,7 @@ class AllOf:
     __slots__ = ("parts",)
 
     def __init__(self, parts: Sequence[Condition]) -> None:
-        self.parts = tuple(parts)
+        self.parts: tuple[Condition, ...] = tuple(parts)
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Return their conjunction."""
@@ -147,7 +147,7 @@ class AnyOf:
     __slots__ = ("parts",)
 
     def __init__(self, parts: Sequence[Condition]) -> None:
-        self.parts = tuple(parts)
+        self.parts: tuple[Condition, ...] = tuple(parts)
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Return their disjunction."""
@@ -178,7 +178,7 @@ class Not:
     __slots__ = ("part",)
 
     def __init__(self, part: Condition) -> None:
-        self.part = part
+        self.part: Condition = part
 
     def evaluate(self, facts: Facts) -> Outcome:
         """Return the negation."""
@@ -231,7 +231,7 @@ class ExistsTest:
     __slots__ = ("_is_there", "_subject", "wanted")
 
     def __init__(self, subject: str, *, wanted: bool) -> None:
-        self.wanted = wanted
+        self.wanted: bool = wanted
         self._subject = subject
         self._is_there = presence(subject)
 

@@ -10,6 +10,7 @@ from meshguard.policy.change import Change, Situation, smallest_change
 from meshguard.policy.conditions import Facts
 from meshguard.policy.explanation import explain_policies, summary_of
 from meshguard.policy.index import ActionIndex, Audience, AudienceIndex, CompiledRule, compile_rules
+from meshguard.policy.nearest import Hint, NearestRules
 from meshguard.policy.values import Problem
 from meshguard.policy.vocabulary import TIERS
 from meshguard.policy.work import OutOfWorkError, Work
@@ -78,7 +79,7 @@ class PolicyEngine:
         'no rule of the policies that apply allows it'
     """
 
-    __slots__ = ("_actions", "_audiences", "_outcomes", "_policies")
+    __slots__ = ("_actions", "_audiences", "_nearest", "_outcomes", "_policies")
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self._policies = tuple(sorted(policies, key=lambda policy: policy.name))
@@ -87,6 +88,7 @@ class PolicyEngine:
         self._outcomes = tuple(Decision(rule.allows, rule.policy, rule.name, _reason(rule)) for rule in rules)
         self._actions = ActionIndex(rules)
         self._audiences = AudienceIndex(self._policies)
+        self._nearest = NearestRules(rules, self._policies)
 
     @property
     def policies(self) -> tuple[Policy, ...]:
@@ -189,6 +191,39 @@ class PolicyEngine:
             return Decision(decision.allowed, decision.policy, decision.rule, reason, facts.errors)
         return _with_errors(decision, facts.errors)
 
+    def hint(
+        self, agent: Agent | None, request: Request, *, now: datetime, values: bool = True
+    ) -> Hint | None:
+        """Return what comes nearest to allowing a request that was denied; the work for it is bounded.
+
+        Args:
+            agent: Who asks.
+            request: What was denied.
+            now: The time of the decision, with its time zone.
+            values: Whether values of the request's context and the agent's metadata may be shown.
+
+        Returns:
+            The hint; None for an agent that is refused whatever the policies say.
+
+        Example:
+            >>> from datetime import UTC, datetime
+            >>> from meshguard.policy import Agent, Request, load_policy
+            >>> rule = {"name": "read-anything", "effect": "allow", "actions": ["read:*"]}
+            >>> engine = PolicyEngine([load_policy({"name": "support", "rules": [rule]})])
+            >>> agent, now = Agent("agent_1", "support-bot", "verified"), datetime.now(UTC)
+            >>> print(engine.hint(agent, Request("find:mail"), now=now).text)
+            No rule allows `find:mail` for support-bot. Closest: support / read-anything allows `read:*`.
+        """
+        if agent is None or _refused(agent) is not None:
+            return None
+        return self._nearest.hint(
+            self._actions.find(request.action),
+            self._audiences.of(agent).policies,
+            Facts(agent, request, now),
+            lambda action: self.decide(agent, replace(request, action=action), now=now).allowed,
+            values=values,
+        )
+
     def smallest_change(self, situation: Situation) -> Change | None:
         """Return a change of one thing that turns a decision around; None when none was found.
 
@@ -236,7 +271,8 @@ class PolicyEngine:
             change = self._change(situation, decision.allowed, work) if complete else None
         except OutOfWorkError:
             complete = False
-        return replace(decision, explanation=_story(decision, policies, change, complete=complete))
+        hint = None if decision.allowed else self.hint(situation.agent, situation.request, now=situation.now)
+        return replace(decision, explanation=_story(decision, policies, change, hint, complete=complete))
 
     def _audiences_of(self, rules: Iterable[CompiledRule]) -> list[AppliesTo]:
         ranks = dict.fromkeys(rule.policy_rank for rule in rules)
@@ -248,12 +284,15 @@ def _story(
     decision: Decision,
     policies: list[dict[str, Any]],
     change: Change | None = None,
+    hint: Hint | None = None,
     *,
     complete: bool = True,
 ) -> dict[str, Any]:
     story: dict[str, Any] = {"summary": summary_of(allowed=decision.allowed, reason=decision.reason)}
     if decision.rule is not None:
         story["decidedBy"] = {"policy": decision.policy, "rule": decision.rule}
+    if hint is not None:
+        story["hint"] = hint.text
     if change is not None:
         story["change"] = f"would be {'denied' if decision.allowed else 'allowed'} {change.words}"
     if not complete:

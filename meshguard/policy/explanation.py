@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from meshguard.policy.faults import ascii_safe
+from meshguard.explanation_text import explanation_text
 from meshguard.policy.index import unmet_keys
 from meshguard.policy.json_text import json_text
 from meshguard.policy.values import Outcome, Problem, shown
 from meshguard.policy.work import OutOfWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from meshguard.policy.conditions import Facts
     from meshguard.policy.index import CompiledRule
@@ -28,7 +28,6 @@ _UNMET = {
 _POLICY_TEXT = 200  # characters of the frame around a policy; a rule
 _RULE_TEXT = 160
 _RULES_OF_A_TEST = 10  # rules that are sorted in the time of one test
-_MARKS = {"true": "✓", "false": "✗", "error": "⚠"}
 
 
 def summary_of(*, allowed: bool, reason: str) -> str:
@@ -143,44 +142,7 @@ def render_explanation(explanation: Json) -> str:
             ✗ tags in ["payments"] (saw ["support"])
           · no rule decides: deny
     """
-    return "\n".join(ascii_safe(line) for line in _lines(explanation))
-
-
-def _lines(explanation: Json) -> Iterator[str]:
-    yield str(explanation.get("summary", ""))
-    if change := explanation.get("change"):
-        yield f"It {change}."
-    if explanation.get("truncated") is True:
-        yield "The explanation is cut short at its limit of work."
-    for policy in explanation.get("policies", []):
-        yield from _policy_lines(policy)
-
-
-def _policy_lines(policy: Json) -> Iterator[str]:
-    applies = policy.get("applies") is True
-    yield f"{_MARKS['true' if applies else 'false']} policy {policy.get('policy')}: {policy.get('because')}"
-    rules = policy.get("rules", [])
-    for rule in rules:
-        yield from _rule_lines(rule)
-    if applies and not any(rule.get("matched") for rule in rules):
-        yield f"  · no rule decides: {policy.get('defaultEffect')}"
-
-
-def _rule_lines(rule: Json) -> Iterator[str]:
-    mark = _MARKS["true" if rule.get("matched") else "false"]
-    decided = "  ← decided" if rule.get("decided") else ""
-    yield f"  {mark} {rule.get('effect')} {rule.get('rule')}: {rule.get('because')}{decided}"
-    if conditions := rule.get("conditions"):
-        yield from _test_lines(conditions, 2)
-
-
-def _test_lines(test: Json, depth: int) -> Iterator[str]:
-    details = [f"saw {_compact(test['saw'])}"] if "saw" in test else []
-    details += [str(test["error"])] if "error" in test else []
-    end = f" ({'; '.join(details)})" if details else ""
-    yield f"{'  ' * depth}{_MARKS.get(str(test.get('value')), '?')} {test.get('test')}{end}"
-    for part in test.get("parts", []):
-        yield from _test_lines(part, depth + 1)
+    return explanation_text(explanation, _compact)
 
 
 def _compact(value: object) -> str:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from meshguard.explanation_text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -57,7 +59,7 @@ class PolicyLoadError(ValueError):
     """
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
@@ -81,15 +83,8 @@ def quoted(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _MAX_SHOWN * 3:
         return "a very large number"
     text = value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else repr(value)
-    text = ascii_safe(text[: _MAX_SHOWN + 1])
+    text = printable(text[: _MAX_SHOWN + 1])
     return f"`{text[:_MAX_SHOWN]}…`" if len(text) > _MAX_SHOWN else f"`{text}`"
-
-
-def ascii_safe(text: str) -> str:
-    """Return text with control characters and broken Unicode written as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

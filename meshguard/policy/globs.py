@@ -27,9 +27,9 @@ class ActionPattern:
 
     def __init__(self, pattern: str) -> None:
         literals = re.split(r"\*+", pattern)
-        self.exact = len(literals) == 1
-        self.prefix = literals[0]
-        self.suffix = "" if self.exact else literals[-1]
+        self.exact: bool = len(literals) == 1
+        self.prefix: str = literals[0]
+        self.suffix: str = "" if self.exact else literals[-1]
         self._middle = tuple(literals[1:-1])
 
     @property
@@ -41,6 +41,11 @@ class ActionPattern:
     def is_suffix(self) -> bool:
         """Whether every text that ends with the suffix matches."""
         return not (self.exact or self.prefix or self._middle)
+
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """What every text that matches contains."""
+        return (self.prefix, *self._middle, self.suffix)
 
     def matches(self, action: str) -> bool:
         """Return whether the whole action matches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from meshguard.policy.request import Agent
 
 MAX_REMEMBERED_AUDIENCES = 4_096
+_GRAM = 3  # characters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,21 +110,67 @@ class _BucketBuilder:
         return buckets
 
 
-class ActionIndex:
-    """Rules by action: exact ones, by prefix, by suffix; general patterns below their prefix or suffix."""
+Patterns: TypeAlias = "list[tuple[ActionPattern, CompiledRule]]"
 
-    __slots__ = ("_exact", "_prefix_lengths", "_prefixes", "_suffix_lengths", "_suffixes")
+
+class _GramIndex:
+    """General patterns by three characters in a row that every action they match contains, the rarest.
+
+    However many such patterns there are, a decision looks at few of them.
+    """
+
+    __slots__ = ("_by_gram", "rest")
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._by_gram: dict[str, Patterns] = {}
+        self.rest: Patterns = []
+        found = [set().union(*map(_grams, pattern.literals)) for pattern, _ in patterns]
+        frequency = Counter(gram for grams in found for gram in grams)
+        for one, grams in zip(patterns, found, strict=True):
+            if grams:
+                rarest = min(grams, key=lambda gram: (frequency[gram], gram))
+                self._by_gram.setdefault(rarest, []).append(one)
+            else:
+                self.rest.append(one)
+
+    def find(self, action: str) -> Found:
+        if not self._by_gram:
+            return NOTHING
+        shared = _grams(action) & self._by_gram.keys()
+        matching = [
+            rule for gram in shared for pattern, rule in self._by_gram[gram] if pattern.matches(action)
+        ]
+        return _by_effect(matching) if matching else NOTHING
+
+
+def _grams(text: str) -> set[str]:
+    return {text[start : start + _GRAM] for start in range(len(text) - _GRAM + 1)}
+
+
+class ActionIndex:
+    """Rules by action: exact ones, by prefix, by suffix, and general patterns."""
+
+    __slots__ = ("_exact", "_general", "_prefix_lengths", "_prefixes", "_suffix_lengths", "_suffixes")
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
         exact, prefixes, suffixes = _BucketBuilder(), _BucketBuilder(), _BucketBuilder()
+        general: Patterns = []
         for rule in rules:
             for pattern in map(ActionPattern, rule.rule.actions):
                 if pattern.exact:
                     exact.add(pattern.prefix, rule)
-                elif pattern.suffix and not pattern.prefix:
-                    suffixes.add(pattern.suffix, rule, None if pattern.is_suffix else pattern)
+                elif pattern.is_prefix:
+                    prefixes.add(pattern.prefix, rule)
+                elif pattern.is_suffix:
+                    suffixes.add(pattern.suffix, rule)
                 else:
-                    prefixes.add(pattern.prefix, rule, None if pattern.is_prefix else pattern)
+                    general.append((pattern, rule))
+        self._general = _GramIndex(general)
+        for pattern, rule in self._general.rest:
+            if pattern.suffix and not pattern.prefix:
+                suffixes.add(pattern.suffix, rule, pattern)
+            else:
+                prefixes.add(pattern.prefix, rule, pattern)
         self._exact = exact.build()
         self._prefixes = prefixes.build()
         self._suffixes = suffixes.build()
@@ -131,7 +179,8 @@ class ActionIndex:
 
     def find(self, action: str) -> Found:
         """Return the deny rules and the allow rules with a pattern for an action, each in order."""
-        found = [both for bucket in self._buckets(action) if (both := bucket.find(action)) is not NOTHING]
+        places: list[_Bucket | _GramIndex] = [*self._buckets(action), self._general]
+        found = [both for place in places if (both := place.find(action)) is not NOTHING]
         if len(found) > 1:
             return _merged(found)
         return found[0] if found else NOTHING

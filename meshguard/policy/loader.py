@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from meshguard.policy.faults import Fault, PolicyLoadError
 from meshguard.policy.json_source import read_json
 from meshguard.policy.policy_reader import read_policy
+from meshguard.policy.regular_files import read_regular
 from meshguard.policy.source import MAX_BYTES, Node, from_json_value, refusal
 from meshguard.policy.yaml_source import read_yaml
 
@@ -102,8 +103,7 @@ def _policy_files(path: Path) -> list[Path]:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+        return read_regular(file, MAX_BYTES + 1)
     except OSError as error:
         raise PolicyLoadError([Fault("", f"can't be read: {error.strerror}", str(file))]) from error
 

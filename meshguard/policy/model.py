@@ -104,6 +104,7 @@ class Rule:
         conditions: What must hold for the rule to match; None for nothing.
         reason: The reason given when the rule decides.
         description: What the rule is for.
+        id: Another tool's id, kept and not interpreted; None for the name.
     """
 
     effect: Effect
@@ -112,11 +113,13 @@ class Rule:
     conditions: Conditions | None = None
     reason: str | None = None
     description: str | None = None
+    id: str | None = None
 
     def to_json(self) -> Json:
         """Return the rule in the form of the wire."""
         return _without_none(
             {
+                "id": self.id,
                 "name": self.name,
                 "description": self.description,
                 "effect": self.effect,
@@ -175,6 +178,7 @@ class Policy:
         applies_to: The agents it applies to; None for every agent.
         default_effect: What it says when no rule matches.
         delegation: Kept, without effect so far.
+        id: Another tool's id, kept and not interpreted; None for the name.
 
     Example:
         >>> Policy("readers", (Rule("allow", ("read:*",)),)).to_dict()
@@ -188,11 +192,13 @@ class Policy:
     applies_to: AppliesTo | None = None
     default_effect: Effect = "deny"
     delegation: Delegation | None = None
+    id: str | None = None
 
     def to_dict(self) -> Json:
         """Return the policy in the form of the wire; loading that gives an equal policy."""
         return _without_none(
             {
+                "id": self.id,
                 "name": self.name,
                 "version": self.version,
                 "description": self.description,
@@ -202,6 +208,20 @@ class Policy:
                 "delegation": self.delegation and self.delegation.to_json(),
             }
         )
+
+    def to_listed(self) -> Json:
+        """Return the policy as `to_dict` does, with its name and its rules' in place of missing ids.
+
+        Example:
+            >>> policy = Policy("readers", (Rule("allow", ("read:*",)),)).to_listed()
+            >>> policy["id"], policy["rules"][0]["id"]
+            ('readers', 'rule 1')
+        """
+        listed = {"id": self.name, **self.to_dict()}
+        listed["rules"] = [
+            {"id": self.rule_name(index), **rule} for index, rule in enumerate(listed["rules"])
+        ]
+        return listed
 
     def rule_name(self, index: int) -> str:
         """Return the name of the rule at an index from 0; "rule 1" for a first rule without a name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from meshguard.policy import vocabulary as words
@@ -47,15 +48,23 @@ def _policy(place: Place) -> Policy | None:
     if members is None:
         return None
     _require(place, members, ("name", "rules"))
+    name = _read(members, "name", _policy_name) or ""
     return Policy(
-        name=_read(members, "name", _policy_name) or "",
+        name=name,
         rules=_read(members, "rules", _rules) or (),
         version=_read(members, "version", lambda at: at.line(least=0)),
         description=_read(members, "description", lambda at: at.text(words.MAX_DESCRIPTION)),
         applies_to=_read(members, "appliesTo", _applies_to),
         default_effect=_read(members, "defaultEffect", _effect) or "deny",
         delegation=_read(members, "delegation", _delegation),
+        id=_id(members, name),
     )
+
+
+def _id(members: dict[str, Place], name: str) -> str | None:
+    """Return an id; None for one that repeats the name, as responses have it where there is no id."""
+    value = _read(members, "id", lambda at: at.line())
+    return None if value == name else value
 
 
 def _require(place: Place, members: dict[str, Place], keys: tuple[str, ...]) -> None:
@@ -82,6 +91,8 @@ def _effect(place: Place) -> Effect | None:
 
 def _rules(place: Place) -> tuple[Rule, ...] | None:
     rules = place.list_of(_rule, words.MAX_RULES)
+    if rules is not None:
+        rules = tuple(_without_own_name(rule, index) for index, rule in enumerate(rules))
     items = place.node.items or ()
     seen: dict[str, int] = {}
     for index, rule in enumerate(rules or ()):
@@ -93,18 +104,24 @@ def _rules(place: Place) -> tuple[Rule, ...] | None:
     return rules
 
 
+def _without_own_name(rule: Rule, index: int) -> Rule:
+    return replace(rule, id=None) if rule.name is None and rule.id == f"rule {index + 1}" else rule
+
+
 def _rule(place: Place) -> Rule | None:
     members = place.members(words.RULE_KEYS, "a rule")
     if members is None:
         return None
     _require(place, members, ("effect", "actions"))
+    name = _read(members, "name", lambda at: at.line())
     return Rule(
         effect=_read(members, "effect", _effect) or "deny",
         actions=_read(members, "actions", lambda at: at.list_of(_action_pattern)) or (),
-        name=_read(members, "name", lambda at: at.line()),
+        name=name,
         conditions=_read(members, "conditions", lambda at: _conditions(at, 1)),
         reason=_read(members, "reason", lambda at: at.text(least=1)),
         description=_read(members, "description", lambda at: at.text(words.MAX_DESCRIPTION)),
+        id=_id(members, name or ""),
     )
 
 

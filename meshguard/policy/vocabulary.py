@@ -9,8 +9,8 @@ TIER_WORDS = (*TIERS, "untrusted")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EFFECTS = ("allow", "deny")
 
-POLICY_KEYS = ("name", "version", "description", "appliesTo", "rules", "defaultEffect", "delegation")
-RULE_KEYS = ("name", "description", "effect", "actions", "conditions", "reason")
+POLICY_KEYS = ("id", "name", "version", "description", "appliesTo", "rules", "defaultEffect", "delegation")
+RULE_KEYS = ("id", "name", "description", "effect", "actions", "conditions", "reason")
 APPLIES_TO_KEYS = ("trustTiers", "tags", "agentIds")
 DELEGATION_KEYS = ("maxDepth", "permissionCeiling")
 

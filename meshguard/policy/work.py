@@ -39,7 +39,7 @@ class Work:
     def __init__(self, tests: int = MAX_TESTS, values: int = MAX_VALUES, text: int = MAX_TEXT) -> None:
         self._limits = (tests, values, text)
         self._all: Work | None = None
-        self.spent = (0, 0, 0)
+        self.spent: tuple[int, int, int] = (0, 0, 0)
 
     def part(self) -> Work:
         """Return the work of one explanation, which also counts here."""

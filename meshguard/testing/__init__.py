@@ -1,6 +1,6 @@
-"""A real gateway for your tests, in this process, on an ephemeral port and a database of its own.
+"""A real gateway for tests, in this process, on an ephemeral port, with its own database.
 
-Needs the extra `testing`. `meshguard.testing.conformance` holds the suite that an adapter must pass.
+Needs the extra `testing`. `meshguard.testing.conformance` is the test suite for adapters.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ __all__ = ["RunningGateway", "running_gateway"]
 
 @dataclass(frozen=True)
 class RunningGateway:
-    """A gateway that answers.
+    """A running gateway.
 
     Attributes:
-        url: Where.
-        admin_token: The administrator's token; it does not show in a repr.
+        url: Its URL.
+        admin_token: The administrator's token, omitted from the repr.
     """
 
     url: str
     admin_token: str = field(repr=False)
 
     def admin(self) -> MeshGuardClient:
-        """A client for the administrator; close it, or use it in a `with`."""
+        """Return a client for the administrator. Close it, or use it in a `with` block."""
         return MeshGuardClient(self.url, admin_token=self.admin_token, trust_env=False)
 
     def agent(
         self, name: str = "agent", *, trust_tier: TrustTier = "verified", tags: Iterable[str] = ()
     ) -> MeshGuardClient:
-        """A client for a new agent; close it, or use it in a `with`.
+        """Create an agent and return its client. Close it, or use it in a `with` block.
 
         Args:
             name: The agent's name.
             trust_tier: `unverified`, `verified`, `trusted` or `privileged`.
-            tags: Labels that policies can apply to.
+            tags: Labels that policies can match.
 
         Returns:
             A client that acts as the agent.
 
         Raises:
-            MeshGuardError: The gateway refused to create it.
+            MeshGuardError: The gateway did not create the agent.
         """
         with self.admin() as admin:
             created = admin.create_agent(name, trust_tier=trust_tier, tags=list(tags))
@@ -60,20 +60,20 @@ class RunningGateway:
 
 @contextmanager
 def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iterator[RunningGateway]:
-    """Run a gateway as long as the `with` block lasts.
+    """Run a gateway for the duration of a `with` block.
 
     Args:
-        policies: Policies to put in force, as mappings or as YAML.
-        settings: Settings of the gateway by their lower-case names, such as `mode="audit"`. Left out, secrets
-            are made up, the database is SQLite in a folder that is removed afterwards, and the rate limit is
-            too high to be met.
+        policies: Policies to apply, as mappings or as YAML.
+        settings: Settings of the gateway by their lower-case names, such as `mode="audit"`. By default,
+            secrets are random, the database is SQLite in a temporary folder, and the rate limit is too high
+            to be reached.
 
     Yields:
         The gateway.
 
     Raises:
-        SettingsError: The settings can't be used.
-        InvalidRequestError: A policy can't be used.
+        SettingsError: The settings are not valid.
+        InvalidRequestError: A policy is not valid.
         RuntimeError: The gateway did not start.
 
     Example:
@@ -86,8 +86,8 @@ def running_gateway(*policies: Mapping[str, Any] | str, **settings: Any) -> Iter
             assert not agent.check("delete:contacts").allowed
         ```
     """
-    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - the extra is needed only here
-    from meshguard.gateway.embedded import serve_in_thread  # noqa: PLC0415
+    from meshguard.gateway import app, load_settings  # noqa: PLC0415 - needs the extra
+    from meshguard.gateway.embedded import serve_in_thread  # noqa: PLC0415 - needs the extra
 
     with tempfile.TemporaryDirectory(prefix="meshguard-", ignore_cleanup_errors=True) as folder:
         values = {

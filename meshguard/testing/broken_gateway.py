@@ -1,4 +1,4 @@
-"""Gateways that give no decision."""
+"""Gateways that return no decision."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _HANGS_UP = None
 
 
 def nowhere() -> str:
-    """A URL at which nobody answers."""
+    """A URL without a server."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     server.server_close()
     return f"http://127.0.0.1:{server.server_port}"
 
 
-_ANSWERS: dict[str, tuple[int, str, bytes] | None] = {
+_RESPONSES: dict[str, tuple[int, str, bytes] | None] = {
     "500": (500, "application/json", b'{"error": "internal_error", "message": "Sorry.", "traceId": "t"}'),
     "html": (200, "text/html", b"<h1>It works!</h1>"),
     "allow-in-words": (200, "application/json", b'{"decision": "allow me to explain"}'),
@@ -29,23 +29,23 @@ _ANSWERS: dict[str, tuple[int, str, bytes] | None] = {
 
 
 @contextmanager
-def broken_gateway(answer: str) -> Iterator[str]:
-    """The URL of one that answers so, or hangs up."""
-    said = _ANSWERS[answer]
+def broken_gateway(kind: str) -> Iterator[str]:
+    """Serve this response to every request, or hang up; yields the URL."""
+    response = _RESPONSES[kind]
 
     class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
+        def _respond(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if said is None:
+            if response is None:
                 return
-            status, media, body = said
+            status, media, body = response
             self.send_response(status)
             self.send_header("Content-Type", media)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = _answer  # noqa: N815
+        do_GET = do_POST = _respond  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

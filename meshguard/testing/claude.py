@@ -1,6 +1,6 @@
-"""A Claude that follows a script, for tests of agents with the Claude Agent SDK: no model, no network.
+"""A scripted Claude for tests with the Claude Agent SDK, without a model or a network.
 
-Claude Code runs as it is, and talks to a server in this process as it would to Anthropic's API.
+The real Claude Code runs, and talks to a server in this process instead of Anthropic's API.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["ScriptedClaude", "scripted_claude"]
 
 @dataclass(frozen=True)
 class ScriptedClaude:
-    """A model that answers.
+    """A running scripted model.
 
     Attributes:
-        env: What Claude Code needs to know: `ClaudeAgentOptions(env=…)`.
-        told: What the model was told of each call, by the id of the call: `call-TURN-INDEX`, from 0, and for
-            a sub-agent with its prompt in front.
+        env: The environment for Claude Code: `ClaudeAgentOptions(env=…)`.
+        told: The result of each call as the model saw it, by the ID of the call: `call-TURN-INDEX`, from 0,
+            prefixed with the prompt for a sub-agent.
     """
 
     env: Mapping[str, str]
@@ -38,12 +38,12 @@ class ScriptedClaude:
 
 @contextmanager
 def scripted_claude(turns: Turns, subagents: Mapping[str, Turns] | None = None) -> Iterator[ScriptedClaude]:
-    """Run a model that makes the calls of a script as long as the `with` block lasts.
+    """Run a model that makes scripted calls for the duration of a `with` block.
 
     Args:
-        turns: The calls of each turn, as tool names with arguments, or with the text that the model wrote in
-            their place. After the last turn it says that it is done.
-        subagents: The turns of sub-agents, by the prompt that they are started with.
+        turns: The calls of each turn, as tool names with arguments, or with the text that the model writes
+            as arguments. After the last turn the model ends the conversation.
+        subagents: The turns of sub-agents, by the prompt that starts them.
 
     Yields:
         The model.
@@ -92,36 +92,37 @@ class _Script:
     turns: Mapping[str, Turns]
     told: dict[str, str]
 
-    def answer(self, messages: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    def next_calls(self, messages: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
         """The calls of the next turn, as (id, tool, arguments as text)."""
         for message in messages:
-            self._hear(message)
+            self._record(message)
         first = json.dumps(messages[0], ensure_ascii=False)
         prompt = next(prompt for prompt in self.turns if prompt in first)
         turn = sum(message["role"] == "assistant" for message in messages)
         calls = self.turns[prompt][turn] if turn < len(self.turns[prompt]) else []
         prefix = f"{prompt}-" if prompt else ""
         return [
-            (f"{prefix}call-{turn}-{index}", tool, said if isinstance(said, str) else json.dumps(said))
-            for index, (tool, said) in enumerate(calls)
+            (f"{prefix}call-{turn}-{index}", tool, text if isinstance(text, str) else json.dumps(text))
+            for index, (tool, text) in enumerate(calls)
         ]
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _record(self, message: dict[str, Any]) -> None:
         parts = message["content"] if isinstance(message["content"], list) else []
         for part in parts:
             if part["type"] == "tool_result":
-                said = part["content"]
-                texts = [said] if isinstance(said, str) else [str(block.get("text")) for block in said]
+                content = part["content"]
+                blocks = content if isinstance(content, list) else [{"text": content}]
+                texts = [str(block.get("text")) for block in blocks]
                 self.told[part["tool_use_id"]] = "\n".join(texts)
 
 
 class _Api(BaseHTTPRequestHandler):
-    """What Claude Code uses of the Messages API."""
+    """The part of the Messages API that Claude Code uses."""
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         script: _Script = self.server.script  # type: ignore[attr-defined]
-        self._stream(_events(script.answer(request["messages"])))
+        self._stream(_events(script.next_calls(request["messages"])))
 
     def _stream(self, events: list[dict[str, Any]]) -> None:
         body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
@@ -132,13 +133,13 @@ class _Api(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _events(calls: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
     """A streamed message: these calls, or the end."""
     message = {
-        "id": f"msg-{uuid.uuid4()}",  # Claude Code takes messages with one id for one message
+        "id": f"msg-{uuid.uuid4()}",  # Claude Code merges messages with the same ID
         "type": "message",
         "role": "assistant",
         "model": "scripted",
@@ -146,8 +147,8 @@ def _events(calls: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
         "usage": {"input_tokens": 1, "output_tokens": 1},
     }
     blocks = [
-        ({"type": "tool_use", "id": use_id, "name": tool, "input": {}}, {"partial_json": said})
-        for use_id, tool, said in calls
+        ({"type": "tool_use", "id": use_id, "name": tool, "input": {}}, {"partial_json": text})
+        for use_id, tool, text in calls
     ] or [({"type": "text", "text": ""}, {"text": "That is all."})]
     return [
         {"type": "message_start", "message": message},
@@ -161,10 +162,10 @@ def _events(calls: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
     ]
 
 
-def _block(index: int, start: dict[str, Any], said: dict[str, str]) -> list[dict[str, Any]]:
+def _block(index: int, start: dict[str, Any], content: dict[str, str]) -> list[dict[str, Any]]:
     kind = "text_delta" if start["type"] == "text" else "input_json_delta"
     return [
         {"type": "content_block_start", "index": index, "content_block": start},
-        {"type": "content_block_delta", "index": index, "delta": {"type": kind, **said}},
+        {"type": "content_block_delta", "index": index, "delta": {"type": kind, **content}},
         {"type": "content_block_stop", "index": index},
     ]

@@ -18,6 +18,6 @@ def environ(world: conformance.World, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """MESHGUARD_* as a user has set them, for a new agent; its id."""
     with world.agent("documented") as (client, agent_id):
         monkeypatch.setenv("MESHGUARD_GATEWAY_URL", world.gateway.url)
-        monkeypatch.setenv("MESHGUARD_AGENT_TOKEN", client.agent_token or "")
+        monkeypatch.setenv("MESHGUARD_AGENT_TOKEN", str(client.agent_token))
         monkeypatch.setenv("MESHGUARD_ADMIN_TOKEN", world.gateway.admin_token)
         yield agent_id

@@ -67,7 +67,7 @@ def is_held(agent: MeshGuardClient, wire: httpx.Client, pair: Pair) -> None:
         decision = Guard(agent).check(ToolCall(tool, {"amount": value}))
         assert decision.allowed is (text is not None and decided(wire, tool, text))
         if text is None:
-            assert "the argument 'amount' holds" in (decision.reason or "")
+            assert "the argument 'amount' contains" in (decision.reason or "")
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -95,4 +95,4 @@ def test_a_text_of_a_model_without_a_single_meaning_is_never_allowed(
     for tool in TOOLS:
         decision = Guard(agent).check(ToolCall(tool, f'{{"amount": {text}}}'))
         assert not decision.allowed
-        assert "the argument 'amount' holds" in (decision.reason or "")
+        assert "the argument 'amount' contains" in (decision.reason or "")

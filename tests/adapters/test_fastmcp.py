@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from meshguard.integrations import fastmcp
 from meshguard.integrations.fastmcp import MeshGuardMiddleware
 from meshguard.testing.conformance import AdapterConformance, Script, World
 from tests.adapters.mcp_traffic import http_client, played, served
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.servers import free_port
 
@@ -209,7 +210,14 @@ async def test_direct_calls_are_governed_unless_they_leave_the_middleware_out(wo
         await script.guard.aclose()
 
 
-def test_the_page_and_the_docstrings_run(world: World, environ: str) -> None:
-    run_page("fastmcp")
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("fastmcp", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert [tool for tool in run_page("fastmcp").names if tool == "proxy"]
+
+
+def test_the_docstrings_run(world: World, environ: str) -> None:
     assert run_docstrings(fastmcp) == 1
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup"}

@@ -5,19 +5,20 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from meshguard import GatewayUnavailableError, MeshGuardClient, PolicyDeniedError, guard
+from meshguard import ConfigurationError, GatewayUnavailableError, MeshGuardClient, PolicyDeniedError, guard
 from meshguard.guard import Guard
 from meshguard.integrations import functions
-from meshguard.integrations.functions import governed
+from meshguard.integrations.functions import govern_function
 from meshguard.testing import RunningGateway, running_gateway
 from meshguard.testing.broken_gateway import nowhere
 from meshguard.testing.conformance import AdapterConformance, Call, Script, failures
 from tests.adapters.meanwhile import meanwhile
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.python_values import INEXACT, Amount, Level
 
@@ -32,7 +33,7 @@ class TestFunctions(AdapterConformance):
     values = True
 
     def govern(self, guard: Guard, function: Callable[..., Any]) -> Callable[..., Any]:
-        return governed(f"execute:{function.__name__}", guard)(function)
+        return govern_function(f"execute:{function.__name__}", guard)(function)
 
     def run(self, script: Script) -> list[str]:
         if script.mode in {"sync", "generator"}:
@@ -130,7 +131,7 @@ def test_the_kit_finds_nothing_in_an_adapter_that_is_sound() -> None:
 
 
 def test_without_a_guard_a_denial_is_raised(monkeypatch: pytest.MonkeyPatch, world: Any) -> None:
-    @governed("delete:everything")
+    @govern_function("delete:everything")
     def delete() -> str:
         raise AssertionError("it ran")
 
@@ -148,12 +149,12 @@ def test_methods_are_governed_without_self_and_with_defaults(world: Any) -> None
         guard = Guard(client)
 
         class Desk:
-            @governed("execute:transfer", guard)
+            @govern_function("execute:transfer", guard)
             def small(self, amount: int = 10) -> str:
                 return f"sent {amount}"
 
             @classmethod
-            @governed("execute:transfer", guard)
+            @govern_function("execute:transfer", guard)
             def large(cls, amount: int = 1000) -> str:  # noqa: ARG003
                 raise AssertionError("it ran")
 
@@ -174,9 +175,9 @@ def paying(guard: Guard, shape: str, paid: list[Any]) -> Callable[..., Any]:
         return pay(amount)
 
     if shape in {"sync", "generator"}:
-        tool = governed("execute:transfer", guard)(_SHAPES[shape](pay))
+        tool = govern_function("execute:transfer", guard)(_SHAPES[shape](pay))
         return lambda amount: tool(amount) if shape == "sync" else list(tool(amount))
-    atool = governed("execute:transfer", guard)(_SHAPES[shape](apay))
+    atool = govern_function("execute:transfer", guard)(_SHAPES[shape](apay))
 
     async def run(amount: Any) -> Any:
         try:
@@ -206,7 +207,7 @@ def test_a_denied_function_raises_unless_on_deny_requests_something_else(world: 
 def test_no_decision_is_a_denial_that_a_function_raises(shape: str) -> None:
     paid: list[Any] = []
     with MeshGuardClient(nowhere(), "agent.token", max_retries=0, trust_env=False) as client:
-        with pytest.raises(PolicyDeniedError, match="no decision could be had"):
+        with pytest.raises(PolicyDeniedError, match="no decision was possible"):
             paying(Guard(client), shape, paid)(50)
         with pytest.raises(GatewayUnavailableError):
             paying(Guard(client, on_error="raise"), shape, paid)(50)
@@ -240,7 +241,7 @@ def test_a_value_that_json_cannot_represent_pays_nothing(
     lenient: MeshGuardClient, shape: str, name: str
 ) -> None:
     paid: list[Any] = []
-    with pytest.raises(PolicyDeniedError, match="the argument 'amount' holds"):
+    with pytest.raises(PolicyDeniedError, match="the argument 'amount' contains"):
         paying(Guard(lenient), shape, paid)(INEXACT[name])
     assert paid == []
 
@@ -274,7 +275,7 @@ def test_a_context_function_makes_room_for_other_arguments(world: Any) -> None:
     with world.agent("payer") as (client, _):
         guard = Guard(client, context=lambda call: {"args": {"amount": call.arguments["amount"]}})
 
-        @governed("execute:transfer", guard)
+        @govern_function("execute:transfer", guard)
         def pay(session: object, amount: int) -> bool:  # noqa: ARG001
             return amount > 0
 
@@ -284,22 +285,49 @@ def test_a_context_function_makes_room_for_other_arguments(world: Any) -> None:
         guard.close()
 
 
+def test_an_action_is_filled_with_arguments(world: Any) -> None:
+    with world.agent("desk") as (client, agent_id):
+        guard = Guard(client)
+
+        @govern_function("execute:{tool}", guard)
+        def run(tool: str) -> str:
+            return f"ran {tool}"
+
+        assert run("lookup") == "ran lookup"
+        for denied in ("delete_records", "lookup:x", "../lookup"):
+            with pytest.raises(PolicyDeniedError):
+                run(denied)
+        guard.close()
+    actions = [entry["action"] for entry in world.decisions(agent_id)]
+    assert sorted(actions) == ["execute:delete_records", "execute:lookup"]
+    with pytest.raises(ConfigurationError, match="action has an invalid template"):
+        govern_function("read:{path")
+
+
 def test_a_decorator_in_the_wrong_place_says_so() -> None:
     with pytest.raises(TypeError, match="below @classmethod"):
-        governed("read:x")(classmethod(print))  # type: ignore[arg-type]
+        govern_function("read:x")(classmethod(print))  # type: ignore[arg-type]
 
 
-def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:
-    run_page("functions")
-    functions._default_guard().close()
-    functions._default_guard.cache_clear()
-    with MeshGuardClient() as client:
-        assert run_docstrings(functions, client=client) == 1
-        assert run_docstrings(guard, client=client) == 4
-    assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup", "execute:transfer"}
+@pytest.mark.parametrize("page", ["functions", "README"])
+def test_the_example_of_the_page_runs(page: str, tmp_path: Path) -> None:
+    run_example(page, tmp_path)
+
+
+def test_the_page_runs() -> None:
+    try:
+        assert run_page("functions").decisions >= {("execute:lookup", "allow")}
+    finally:
+        functions._default_guard().close()
+        functions._default_guard.cache_clear()
 
 
 @pytest.mark.usefixtures("environ")
+def test_the_docstrings_run() -> None:
+    with MeshGuardClient() as client:
+        assert run_docstrings(functions, client=client) == 1
+        assert run_docstrings(guard, client=client) == 4
+
+
 def test_the_page_about_the_guard_runs() -> None:
-    names = run_page("README")
-    names["client"].close()
+    assert run_page("README").decisions >= {("write:email/internal", "allow"), ("execute:read_file", "deny")}

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ from meshguard.testing.conformance import (
     Script,
 )
 from tests.adapters import mcp_child
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 
 _numbers = itertools.count()
@@ -172,7 +173,7 @@ class Desk:
         self.clerk = clerk
         self.guard = Guard(
             clerk,
-            agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""},
+            agents={"clerk": str(clerk.agent_token), "archivist": str(archivist.agent_token)},
             action_map={"transfer_to_agent": _transfer, "archivist": "execute:lookup"},
         )
         self.script = Script(self.guard, [], "run_async")
@@ -212,7 +213,7 @@ def enlarge(tool: Any, args: dict[str, Any], tool_context: Any) -> None:  # noqa
     args.update(LARGE.arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("callbacks", [enlarge, [enlarge], [google_adk._last_word, enlarge]])
+@pytest.mark.parametrize("callbacks", [enlarge, [enlarge], [google_adk._final_check, enlarge]])
 def test_arguments_that_an_agents_callback_changes_are_decided_on_again(desk: Desk, callbacks: Any) -> None:
     events = desk.run(desk.agent([SMALL], before_tool_callback=callbacks))
     assert "denied" in told(events)[0]
@@ -338,7 +339,7 @@ def question() -> dict[str, str]:
 def test_a_tool_that_is_a_node_of_a_workflow_belongs_to_no_agent(desk: Desk) -> None:
     lookup = FunctionTool(desk.script.functions()[0])
     events = desk.run(Workflow(name="story", edges=[(START, question, lookup)]))
-    assert "no decision could be had" in str(events[-1].output)
+    assert "no decision was possible" in str(events[-1].output)
     assert desk.script.ran == []
 
 
@@ -367,8 +368,15 @@ def test_a_long_running_tool_is_answered_at_once_when_it_is_denied(desk: Desk) -
     assert "denied" in told(events)[0]
 
 
-def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:
-    run_page("google_adk", model=scripted([LOOKUP], [DELETE], [], [LOOKUP]))
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("google_adk", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("google_adk").decisions >= {("transfer:billing", "allow"), ("execute:lookup", "allow")}
+
+
+def test_the_docstrings_run(world: Any, environ: str) -> None:
     with MeshGuardClient() as client:
         assert run_docstrings(google_adk, client=client, model=scripted([LOOKUP])) == 1
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup"}

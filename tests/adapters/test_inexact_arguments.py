@@ -21,7 +21,7 @@ from meshguard.guard import Guard
 from meshguard.integrations.google_adk import MeshGuardPlugin
 from meshguard.integrations.langchain import GovernedTool, MeshGuardMiddleware, governed_tool
 from meshguard.integrations.mcp import GovernedClient
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 from meshguard.integrations.pydantic_ai import MeshGuardCapability
 from meshguard.testing import RunningGateway, running_gateway
 from meshguard.testing.conformance import AdapterConformance, Call
@@ -40,7 +40,7 @@ NAMES = (
     "infinite", "nan", "nan decimal", "decimal beyond floats", "third", "complex", "set", "bytes", "object",
     "range", "liar", "number as a key", "half a surrogate pair", "set in a list", "nan in a mapping",
 )  # fmt: skip
-WORDS = "the argument 'amount' holds"
+WORDS = "the argument 'amount' contains"
 
 
 class Desk:
@@ -135,7 +135,7 @@ def test_openai_agents_run_nothing(desk: Desk, text: str) -> None:
     call = Call("pay", f'{{"amount": {text}}}')
     pay = function_tool(desk.pay(), strict_mode=False)
     agent = Agent(name="clerk", model=test_openai_agents.scripted([call]), tools=[pay])
-    run = desk.run(Runner.run(governed(agent, desk.guard), "go"))
+    run = desk.run(Runner.run(govern_agent(agent, desk.guard), "go"))
     assert desk.paid == []
     assert WORDS in test_openai_agents.told(run.to_input_list())[0]
 

@@ -152,7 +152,7 @@ def test_the_kit_notices_that_errors_come_out() -> None:
 
 
 def test_the_kit_notices_that_the_middleware_is_not_the_last() -> None:
-    assert failures(First) == ["test_the_arguments_that_are_decided_on_are_those_the_tool_gets[sync]"]
+    assert failures(First) == ["test_the_tool_gets_the_checked_arguments[sync]"]
 
 
 def test_the_kit_notices_that_the_async_hook_is_missing() -> None:

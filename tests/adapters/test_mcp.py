@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from meshguard.integrations import mcp
 from meshguard.integrations.mcp import GovernedClient, GovernedClientSession, MeshGuardExtension
 from meshguard.testing.conformance import DELETE, LOOKUP, AdapterConformance, Script, World
 from tests.adapters.mcp_traffic import http_client, played, served, told
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.support import running_app
 
@@ -226,8 +227,15 @@ def test_all_arguments_of_call_tool_reach_the_framework() -> None:
     assert GovernedClientSession.call_tool is ClientSession.call_tool
 
 
-def test_the_page_and_the_docstrings_run(world: World, environ: str) -> None:
-    run_page("mcp")
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("mcp", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("mcp").decisions >= {("execute:lookup", "allow"), ("execute:delete_records", "deny")}
+
+
+def test_the_docstrings_run(world: World, environ: str) -> None:
     tools: MCPServer[Any] = MCPServer("tools")
     tools.add_tool(lambda query: f"found {query}", name="lookup")
     with running_app(tools.streamable_http_app()) as url:

@@ -55,7 +55,7 @@ def environ(gateway: RunningGateway) -> Iterator[dict[str, str]]:
     with gateway.agent("host") as client:
         yield clean_environ(
             MESHGUARD_GATEWAY_URL=gateway.url,
-            MESHGUARD_AGENT_TOKEN=client.agent_token or "",
+            MESHGUARD_AGENT_TOKEN=str(client.agent_token),
             MESHGUARD_ADMIN_TOKEN="kept-from-the-server",
             DESK_KEY="meant for the server",
         )
@@ -254,11 +254,11 @@ def run(environ: dict[str, str], *arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        ([], "Give either a command, after `--`, or --url."),
-        (["--url", "http://127.0.0.1", "--", "true"], "Give either a command, after `--`, or --url."),
-        (["--url", "ftp://127.0.0.1"], "--url must start with http:// or https://."),
-        (["--", "no-such-program-7"], "Can't start no-such-program-7: there is no such program."),
-        (["--action-map", "lookup", "--", "true"], "--action-map takes TOOL=ACTION"),
+        ([], "Use either a command, after `--`, or --url."),
+        (["--url", "http://127.0.0.1", "--", "true"], "Use either a command, after `--`, or --url."),
+        (["--url", "ftp://127.0.0.1"], "Cannot use --url: it must start with http:// or https://."),
+        (["--", "no-such-program-7"], "Cannot start no-such-program-7: there is no such program."),
+        (["--action-map", "lookup", "--", "true"], "Cannot use --action-map: it takes TOOL=ACTION"),
         (["--gateway-url", "nonsense", "--", "true"], "gateway_url"),
         (["--default-action", "", "--", "true"], "default_action must be text"),
     ],
@@ -276,12 +276,12 @@ def test_an_agent_token_is_asked_for(environ: dict[str, str]) -> None:
     del environ["MESHGUARD_AGENT_TOKEN"]
     assert run(environ, "--", "true") == (
         2,
-        "Set MESHGUARD_AGENT_TOKEN to the token of the agent that uses the server.",
+        "Error: No agent token. Set MESHGUARD_AGENT_TOKEN to that of the agent that uses the server.",
     )
 
 
-@pytest.mark.parametrize("arguments", [["--", "true"], ["--help"]])
-def test_what_is_not_installed_is_named(arguments: list[str]) -> None:
+@pytest.mark.parametrize(("arguments", "code"), [(["--", "true"], 3), (["--help"], 0)])
+def test_what_is_not_installed_is_named(arguments: list[str], code: int) -> None:
     program = "import sys; sys.modules['fastmcp'] = None; from meshguard.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, "mcp-proxy", *arguments],
@@ -290,8 +290,12 @@ def test_what_is_not_installed_is_named(arguments: list[str]) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "`meshguard mcp-proxy` needs more packages: pip install 'meshguard[fastmcp]'\n"
+    assert done.returncode == code
+    missing = (
+        "Error: `meshguard mcp-proxy` needs more packages: fastmcp is missing. "
+        "Run: pip install 'meshguard[fastmcp]'\n"
+    )
+    assert done.stderr == (missing if code else "")
 
 
 def test_the_other_commands_are_listed_without_it() -> None:
@@ -304,7 +308,7 @@ def test_the_other_commands_are_listed_without_it() -> None:
         check=False,
     )
     assert done.returncode == 0
-    assert "Run a gateway." in done.stdout
+    assert "mcp-proxy  Put an MCP server" in done.stdout
 
 
 @pytest.mark.anyio

@@ -34,7 +34,7 @@ from meshguard.integrations.fastmcp import MeshGuardMiddleware as FastMCPMiddlew
 from meshguard.integrations.google_adk import MeshGuardPlugin
 from meshguard.integrations.langchain import GovernedTool, MeshGuardMiddleware, governed_tool
 from meshguard.integrations.mcp import GovernedClient, GovernedClientSession, MeshGuardExtension
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 from meshguard.integrations.pydantic_ai import MeshGuardCapability
 from meshguard.testing.conformance import LARGE, SMALL, AdapterConformance, Script, World
 from tests.adapters import test_google_adk, test_openai_agents, test_pydantic_ai
@@ -118,7 +118,7 @@ async def _closing(governed_transfer: GovernedTool, work: Awaitable[Any]) -> Any
     try:
         return await work
     finally:
-        await governed_transfer._asked.guard.aclose()
+        await governed_transfer._resolver.guard.aclose()
 
 
 def test_a_governed_function_runs_nothing_else(desk: Desk) -> None:
@@ -200,7 +200,7 @@ def test_openai_agents_run_what_was_checked(desk: Desk) -> None:
     transfer = function_tool(desk.script.functions()[1])
     transfer.tool_input_guardrails = [ToolInputGuardrail(keep)]
     agent = Agent(name="clerk", model=test_openai_agents.scripted([SMALL]), tools=[transfer])
-    desk.run(Runner.run(governed(agent, desk.guard), "go"))
+    desk.run(Runner.run(govern_agent(agent, desk.guard), "go"))
     desk.holds()
     assert desk.script.ran == [("transfer", SMALL.arguments)]
 

@@ -29,7 +29,7 @@ from meshguard.integrations.langchain import (
     governed_tool_node,
 )
 from meshguard.integrations.mcp import GovernedClient, GovernedClientSession
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 from meshguard.integrations.pydantic_ai import MeshGuardCapability
 from meshguard.testing.conformance import AdapterConformance, World
 from tests.adapters import test_google_adk, test_pydantic_ai
@@ -37,10 +37,10 @@ from tests.adapters.langchain_models import QUESTION, model
 from tests.adapters.mcp_traffic import served
 
 ACTIONS = {"Look up": "execute:lookup", "lokup": "execute:lookup"}
-TYPO = ["action_map has the name 'lokup', but no tool known so far is called that. Did you mean 'look_up'?"]
+TYPO = ["action_map contains 'lokup', but there is no tool with this name. Did you mean 'look_up'?"]
 TYPOS = [
     *TYPO,
-    "agents has the name 'clark', but no agent known so far is called that. Did you mean 'clerk'?",
+    "agents contains 'clark', but there is no agent with this name. Did you mean 'clerk'?",
 ]
 
 
@@ -65,7 +65,7 @@ class Warned:
 
     def __call__(self) -> list[str]:
         messages = [record.getMessage() for record in self._caplog.records]
-        return [message for message in messages if "known so far" in message]
+        return [message for message in messages if "with this name" in message]
 
 
 @pytest.fixture
@@ -79,13 +79,13 @@ def run(guard: Guard, work: Any) -> Any:
 
 def test_openai_agents_warn_of_tools_and_agents(guard: Guard, warned: Warned) -> None:
     other = Agent(name="buyer", tools=[WebSearchTool()])
-    governed(Agent(name="clerk", tools=[function_tool(look_up)], handoffs=[other]), guard)
+    govern_agent(Agent(name="clerk", tools=[function_tool(look_up)], handoffs=[other]), guard)
     assert warned() == TYPOS
 
 
 def test_openai_agents_with_an_mcp_server_know_their_agents_only(guard: Guard, warned: Warned) -> None:
     server = MCPServerStdio({"command": "never", "args": ["run"]})
-    governed(Agent(name="clerk", tools=[function_tool(look_up)], mcp_servers=[server]), guard)
+    govern_agent(Agent(name="clerk", tools=[function_tool(look_up)], mcp_servers=[server]), guard)
     assert warned() == TYPOS[1:]
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ from meshguard import MeshGuardClient
 from meshguard.exceptions import ConfigurationError
 from meshguard.guard import Guard
 from meshguard.integrations import openai_agents
-from meshguard.integrations.openai_agents import governed, guardrail
+from meshguard.integrations.openai_agents import govern_agent, guardrail
 from meshguard.testing.conformance import (
     DELETE,
     LARGE,
@@ -52,7 +53,7 @@ from meshguard.testing.conformance import (
 )
 from tests.adapters import mcp_child
 from tests.adapters.loops import in_default_loop
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 
 _NUMBERS = itertools.count()
@@ -102,7 +103,7 @@ class TestOpenAIAgents(AdapterConformance):
     rewrites = True
 
     def govern(self, agent: Agent[Any], guard: Guard) -> Agent[Any]:
-        return governed(agent, guard)
+        return govern_agent(agent, guard)
 
     def run(self, script: Script) -> list[str]:
         tools = tools_of(script)
@@ -141,7 +142,7 @@ class WithTheModelsOwnArguments(TestOpenAIAgents):
     """The guardrail comes first, and the user's rewrite after it."""
 
     def govern(self, agent: Agent[Any], guard: Guard) -> Agent[Any]:
-        for tool in governed(agent, guard).tools:
+        for tool in govern_agent(agent, guard).tools:
             assert isinstance(tool, FunctionTool)
             assert tool.tool_input_guardrails
             tool.tool_input_guardrails.reverse()
@@ -157,7 +158,7 @@ def test_the_kit_notices_that_errors_come_out() -> None:
 
 
 def test_the_kit_notices_that_another_guardrail_comes_after_ours() -> None:
-    check = "test_the_arguments_that_are_decided_on_are_those_the_tool_gets"
+    check = "test_the_tool_gets_the_checked_arguments"
     assert failures(WithTheModelsOwnArguments) == [f"{check}[{mode}]" for mode in TestOpenAIAgents.modes]
 
 
@@ -166,7 +167,7 @@ class Team:
 
     def __init__(self, clerk: MeshGuardClient, archivist: MeshGuardClient) -> None:
         self.guard = Guard(
-            clerk, agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""}
+            clerk, agents={"clerk": str(clerk.agent_token), "archivist": str(archivist.agent_token)}
         )
         self.deleted: list[str] = []
 
@@ -208,7 +209,7 @@ def test_after_a_handoff_the_next_agent_is_decided_on_under_its_own_identity(tea
         handoffs=[archivist],
     )
     archivist.handoffs = [clerk]  # a cycle
-    said = team.run(governed(clerk, team.guard))
+    said = team.run(govern_agent(clerk, team.guard))
     assert "denied" in said[0]
     assert said[-1] == "deleted customers"
     assert team.deleted == ["customers"]
@@ -221,7 +222,7 @@ def test_a_handoff_object_leads_to_a_governed_agent(team: Team) -> None:
         model=scripted([Call("escalate", {})]),
         handoffs=[handoff(stranger, tool_name_override="escalate")],
     )
-    assert "no decision" in team.run(governed(clerk, team.guard))[-1]
+    assert "no decision" in team.run(govern_agent(clerk, team.guard))[-1]
     assert team.deleted == []
 
 
@@ -229,7 +230,7 @@ def test_an_agent_as_a_tool_is_a_call_of_its_caller_and_calls_under_its_own_name
     clerk = Agent(name="clerk", model=scripted([DELETE]), tools=[team.delete_records()])
     archivist = Agent(name="archivist", model=scripted([Call("lookup", {"input": "all"}), DELETE]))
     archivist.tools = [team.delete_records(), clerk.as_tool("lookup", "Ask the clerk.")]
-    said = team.run(governed(archivist, team.guard))
+    said = team.run(govern_agent(archivist, team.guard))
     assert sorted(said) == ["deleted customers", "done"]
     assert team.deleted == ["customers"]
 
@@ -239,7 +240,7 @@ def test_a_sub_agent_shares_the_trace_of_the_run(team: Team, world: Any) -> None
     archivist = Agent(name="archivist", model=scripted([Call("lookup", {"input": "all"})]))
     archivist.tools = [clerk.as_tool("lookup", "Ask the clerk.")]
     with trace("a story") as story:
-        team.run(governed(archivist, team.guard))
+        team.run(govern_agent(archivist, team.guard))
     entries = list(world.admin.iter_audit_log(trace_id=story.trace_id))
     assert [entry["action"] for entry in entries if entry["kind"] == "decision"] == [
         "execute:delete_records",
@@ -248,7 +249,9 @@ def test_a_sub_agent_shares_the_trace_of_the_run(team: Team, world: Any) -> None
 
 
 def test_without_tracing_a_run_has_the_trace_id_that_it_was_given(team: Team, world: Any) -> None:
-    agent = governed(Agent(name="clerk", model=scripted([DELETE]), tools=[team.delete_records()]), team.guard)
+    agent = govern_agent(
+        Agent(name="clerk", model=scripted([DELETE]), tools=[team.delete_records()]), team.guard
+    )
     team.run(agent, run_config=RunConfig(tracing_disabled=True, trace_id="trace_mine"))
     entries = list(world.admin.iter_audit_log(trace_id="trace_mine"))
     assert [entry["action"] for entry in entries if entry["kind"] == "decision"] == ["execute:delete_records"]
@@ -269,7 +272,7 @@ def test_a_hook_that_runs_after_the_decision_does_not_change_the_arguments(team:
         sent.append(amount)
         return f"sent {amount} to {to}"
 
-    agent = governed(Agent(name="clerk", model=scripted([SMALL]), tools=[transfer]), team.guard)
+    agent = govern_agent(Agent(name="clerk", model=scripted([SMALL]), tools=[transfer]), team.guard)
     assert team.run(agent, hooks=Late()) == ["sent 10 to Ada"]
     assert sent == [10]
 
@@ -283,7 +286,7 @@ def test_a_call_that_waits_for_a_person_is_decided_on_once_it_is_approved(
     archivist = Agent(name="archivist", model=scripted([DELETE]), tools=[delete])
     clerk = Agent(name="clerk", model=scripted([Call("lookup", {"input": "all"})]))
     clerk.tools = [archivist.as_tool("lookup", "Ask the archivist.")]
-    governed(clerk, team.guard)
+    govern_agent(clerk, team.guard)
 
     async def run() -> list[str]:
         state = (await Runner.run(clerk, "go")).to_state()
@@ -306,7 +309,7 @@ def test_tools_of_an_mcp_server_are_governed(team: Team) -> None:
     async def run() -> list[str]:
         async with MCPServerStdio({"command": sys.executable, "args": [mcp_child.__file__]}) as server:
             agent = Agent(name="clerk", model=scripted([LOOKUP, DELETE]), mcp_servers=[server])
-            governed(governed(agent, team.guard), team.guard)
+            govern_agent(govern_agent(agent, team.guard), team.guard)
             said = told((await Runner.run(agent, "go")).to_input_list())
         await team.guard.aclose()
         return said
@@ -319,14 +322,14 @@ def test_tools_of_an_mcp_server_are_governed(team: Team) -> None:
 def test_governed_twice_is_decided_once(team: Team, world: Any) -> None:
     agent = Agent(name="clerk", model=scripted([DELETE]), tools=[team.delete_records()])
     with trace("twice") as story:
-        team.run(governed(governed(agent, team.guard), team.guard))
+        team.run(govern_agent(govern_agent(agent, team.guard), team.guard))
     entries = list(world.admin.iter_audit_log(trace_id=story.trace_id))
     assert [entry["kind"] for entry in entries] == ["decision"]
 
 
 def test_the_same_tool_of_another_agent_stays_as_it_is(team: Team) -> None:
     tool = team.delete_records()
-    governed(Agent(name="clerk", tools=[tool]), team.guard)
+    govern_agent(Agent(name="clerk", tools=[tool]), team.guard)
     assert not tool.tool_input_guardrails
 
 
@@ -357,7 +360,7 @@ async def _ran(*_: object) -> str:
 )
 def test_what_runs_here_and_can_not_be_governed_is_refused(team: Team, agent: Agent[Any]) -> None:
     with pytest.raises(ConfigurationError, match="'local'"):
-        governed(agent, team.guard)
+        govern_agent(agent, team.guard)
 
 
 def test_a_handoff_to_an_unknown_agent_is_refused(team: Team) -> None:
@@ -365,19 +368,26 @@ def test_a_handoff_to_an_unknown_agent_is_refused(team: Team) -> None:
         raise AssertionError("it ran")
 
     by_hand: Handoff[Any, Any] = Handoff("escalate", "Escalate.", {}, invoke, "somebody")
-    with pytest.raises(ConfigurationError, match="'escalate' does not say"):
-        governed(Agent(name="clerk", handoffs=[by_hand]), team.guard)
+    with pytest.raises(ConfigurationError, match="'escalate' has no target agent"):
+        govern_agent(Agent(name="clerk", handoffs=[by_hand]), team.guard)
 
 
 @pytest.mark.parametrize(
     "tool", [WebSearchTool(), ShellTool(environment={"type": "container_auto"})], ids=["search", "shell"]
 )
 def test_tools_of_the_provider_stay_as_they_are(team: Team, tool: Any) -> None:
-    assert governed(Agent(name="clerk", tools=[tool]), team.guard).tools == [tool]
+    assert govern_agent(Agent(name="clerk", tools=[tool]), team.guard).tools == [tool]
 
 
-def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:
-    run_page("openai_agents", model=scripted([LOOKUP], [DELETE]))
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("openai_agents", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("openai_agents").decisions >= {("execute:lookup", "allow")}
+
+
+def test_the_docstrings_run(world: Any, environ: str) -> None:
     with MeshGuardClient() as client:
         assert run_docstrings(openai_agents, client=client, model=scripted([LOOKUP])) == 2
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup"}

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ from meshguard.testing.conformance import (
     failures,
 )
 from tests.adapters.loops import in_default_loop
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 
 
@@ -168,7 +169,7 @@ def test_the_kit_notices_that_errors_come_out() -> None:
 
 
 def test_the_kit_notices_that_another_capability_comes_after_ours() -> None:
-    check = "test_the_arguments_that_are_decided_on_are_those_the_tool_gets"
+    check = "test_the_tool_gets_the_checked_arguments"
     assert failures(BeforeTheRewriting) == [f"{check}[{mode}]" for mode in TestPydanticAI.modes]
 
 
@@ -178,7 +179,7 @@ class Desk:
     def __init__(self, world: Any, clerk: MeshGuardClient, archivist: MeshGuardClient) -> None:
         self._world = world
         self.guard = Guard(
-            clerk, agents={"clerk": clerk.agent_token or "", "archivist": archivist.agent_token or ""}
+            clerk, agents={"clerk": str(clerk.agent_token), "archivist": str(archivist.agent_token)}
         )
         self.script = Script(self.guard, [], "run")
 
@@ -295,8 +296,15 @@ def test_a_tool_with_context_is_governed(desk: Desk) -> None:
     assert "denied" in denied
 
 
-def test_the_page_and_the_docstrings_run(world: Any, environ: str) -> None:
-    run_page("pydantic_ai", model=scripted([LOOKUP], [DELETE], [], [Call("research", {"query": "Ada"})]))
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("pydantic_ai", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("pydantic_ai").decisions >= {("execute:research", "allow"), ("execute:lookup", "allow")}
+
+
+def test_the_docstrings_run(world: Any, environ: str) -> None:
     with MeshGuardClient() as client:
         assert run_docstrings(pydantic_ai, client=client, model=scripted([LOOKUP])) == 1
     assert {entry["action"] for entry in world.decisions(environ)} >= {"execute:lookup"}

@@ -13,7 +13,8 @@ from typing import IO
 import pytest
 
 from meshguard import MeshGuardClient
-from meshguard.cli.dev_state import DevAgent, DevState, DevStateError, open_state, read_state, write_state
+from meshguard.cli.dev_state import DevState, open_dev_state, read_dev_state, write_dev_state
+from meshguard.cli.errors import CommandError
 from tests.cli.command import COMMAND, bare_environment
 
 POLICY = '{name: desk, rules: [{name: reads, effect: allow, actions: ["read:*"]}]}'
@@ -56,9 +57,7 @@ def dev_gateway(folder: Path, *flags: str) -> Iterator[Output]:
 
 
 def state_of(folder: Path) -> DevState:
-    state = read_state(folder / ".meshguard")
-    assert state is not None
-    return state
+    return read_dev_state(folder / ".meshguard" / "dev.json")
 
 
 @pytest.fixture
@@ -76,9 +75,9 @@ def test_it_says_what_it_works_with(folder: Path) -> None:
         )
         assert lines[1] == f"Database: {folder}/.meshguard/gateway.db"
         assert lines[2] == "Policies from policies: 1 (desk)"
-        assert 'In another terminal: eval "$(meshguard env)"' in lines
+        assert 'In another terminal, in this folder: eval "$(meshguard env)"' in lines
     state = state_of(folder)
-    secrets = (state.admin_token, state.jwt_secret, state.agents["dev"].token)
+    secrets = (state.admin_token, state.jwt_secret, state.agent_token)
     assert not any(secret in line for secret in secrets for line in lines)
 
 
@@ -90,7 +89,7 @@ def test_without_policies_it_says_that_everything_is_denied(tmp_path: Path) -> N
 def test_each_decision_is_shown_and_a_denial_explained(folder: Path) -> None:
     with dev_gateway(folder, "--policies-dir", "policies") as output:
         state = state_of(folder)
-        with MeshGuardClient(state.gateway_url, state.agents["dev"].token, trust_env=False) as client:
+        with MeshGuardClient(state.gateway_url, state.agent_token, trust_env=False) as client:
             client.check("read:contacts", resource="ada")
             denied = client.check("delete:contacts")
         lines = output.read_until(denied.reason or "")
@@ -103,8 +102,8 @@ def test_agents_and_tokens_last_across_restarts(folder: Path) -> None:
     for _ in range(2):
         with dev_gateway(folder, "--policies-dir", "policies"):
             state = state_of(folder)
-            tokens.add((state.admin_token, state.agents["dev"].id, state.agents["dev"].token))
-            with MeshGuardClient(state.gateway_url, state.agents["dev"].token, trust_env=False) as client:
+            tokens.add((state.admin_token, state.agent_id, state.agent_token))
+            with MeshGuardClient(state.gateway_url, state.agent_token, trust_env=False) as client:
                 assert client.check("read:x").allowed
     assert len(tokens) == 1
     mode = (folder / ".meshguard" / "dev.json").stat().st_mode
@@ -115,36 +114,46 @@ def test_a_revoked_agent_is_replaced_at_the_next_start(folder: Path) -> None:
     with dev_gateway(folder):
         state = state_of(folder)
         with MeshGuardClient(state.gateway_url, admin_token=state.admin_token, trust_env=False) as admin:
-            admin.revoke_agent(state.agents["dev"].id)
+            admin.revoke_agent(state.agent_id)
     with dev_gateway(folder):
         again = state_of(folder)
-        assert again.agents["dev"].id != state.agents["dev"].id
-        with MeshGuardClient(again.gateway_url, again.agents["dev"].token, trust_env=False) as client:
+        assert again.agent_id != state.agent_id
+        with MeshGuardClient(again.gateway_url, again.agent_token, trust_env=False) as client:
             assert not client.check("read:x").allowed
 
 
 def test_a_state_survives_the_file(tmp_path: Path) -> None:
-    state = DevState("s" * 40, "a" * 40, "http://127.0.0.1:1", {"dev": DevAgent("agent_1", "t")})
-    write_state(state, tmp_path / "x")
-    assert read_state(tmp_path / "x") == open_state(tmp_path / "x") == state
-    assert [file.name for file in (tmp_path / "x").iterdir() if file.name != ".gitignore"] == ["dev.json"]
+    state = DevState("http://127.0.0.1:1", "t" * 40, "a" * 40, "agent_1", "s" * 40)
+    file = tmp_path / "x" / "dev.json"
+    write_dev_state(state, file)
+    assert read_dev_state(file) == open_dev_state(file) == state
+    assert {found.name for found in file.parent.iterdir()} == {"dev.json", ".gitignore"}
 
 
 def test_no_secret_shows_in_a_repr() -> None:
-    state = DevState("jwt-secret", "admin-secret", None, {"dev": DevAgent("agent_1", "agent-secret")})
-    assert "secret" not in repr(state).replace("jwt_secret", "")
+    assert "secret" not in repr(DevState("http://a", "agent-secret", "admin-secret", "agent_1", "jwt-secret"))
+
+
+def test_before_the_first_start_there_is_no_gateway(tmp_path: Path) -> None:
+    file = tmp_path / "dev.json"
+    assert open_dev_state(file).jwt_secret
+    with pytest.raises(CommandError, match="Run `meshguard serve --dev` in this folder"):
+        read_dev_state(file)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"agents": 1}', '{"agents": {"dev": {}}}', "\x00", '{"x": 1}']
+    "text", ["", "[]", "{}", '{"admin_token": 1}', "\x00", '{"x": 1}', '{"admin_token": "a\\u001b"}']
 )
 def test_a_file_that_is_not_a_state_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "dev.json").write_text(text)
-    with pytest.raises(DevStateError, match="it is not a file of `meshguard serve --dev`"):
-        read_state(tmp_path)
+    file = tmp_path / "dev.json"
+    file.touch(0o600)
+    file.write_text(text)
+    for read in (read_dev_state, open_dev_state):
+        with pytest.raises(CommandError, match="it is not from `meshguard serve --dev`"):
+            read(file)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DevStateError, match="Run in a folder that you can write to"):
-        write_state(DevState("s", "a"), tmp_path / "file" / "x")
+    with pytest.raises(CommandError, match="Run in a folder that you can write to"):
+        write_dev_state(DevState("s", "a", "b"), tmp_path / "file" / "x" / "dev.json")

@@ -64,7 +64,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path, file: str) -> Non
     (tmp_path / file).write_text("mine")
     done = run_cli(tmp_path, "init", *TOOLS)
     assert done.returncode == 2
-    assert done.stderr == f"{file} exists. Move it away, or edit it instead.\n"
+    assert done.stderr == f"Error: {file} exists. Move it away, or edit it instead.\n"
     assert (tmp_path / file).read_text() == "mine"
     assert not (tmp_path / ".env").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,6 +229,23 @@ def batch_in_reverse() -> Fault:
             exchange.set_json({"decisions": exchange.json["decisions"][::-1]})
 
     return fault
+
+
+async def key_ignored(exchange: Exchange, ask: Ask) -> None:
+    exchange.request_headers = [pair for pair in exchange.request_headers if pair[0] != b"idempotency-key"]
+    await ask(exchange)
+
+
+async def times_with_an_offset(exchange: Exchange, ask: Ask) -> None:
+    await ask(exchange)
+    exchange.answer = re.sub(rb"(:\d\d\.\d{3})Z\"", rb'\1+00:00"', exchange.answer)
+
+
+async def null_is_an_invalid_policy(exchange: Exchange, ask: Ask) -> None:
+    await ask(exchange)
+    if exchange.path == "/admin/policies/validate" and exchange.status == 400:
+        exchange.status = 200
+        exchange.set_json({"valid": False, "errors": exchange.json["details"], "warnings": []})
 
 
 async def decisions_may_be_cached(exchange: Exchange, ask: Ask) -> None:

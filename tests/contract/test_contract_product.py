@@ -39,6 +39,9 @@ FAULTS: dict[str, Any] = {
     "a refused policy leaves the old one in force": faults.broken_policy_removes_the_old_one,
     "to revoke a revoked agent is no error": faults.second_revocation_is_not_found,
     "a batch is decided in order": faults.batch_in_reverse(),
+    "a repeated request with a key creates nothing": faults.key_ignored,
+    "times have one format": faults.times_with_an_offset,
+    "a document that is not an object is not a policy": faults.null_is_an_invalid_policy,
     "decisions and secrets are not to be cached": faults.decisions_may_be_cached,
     "the log verifies": faults.log_claims_to_be_broken,
     "the export holds what the list holds oldest first": faults.export_newest_first,
@@ -76,7 +79,7 @@ def test_our_gateway_passes_over_a_socket_and_nothing_is_left_behind(store: str)
     report = json.loads(done.stdout)
     assert [finding for finding in report["findings"] if finding["verdict"] == "broken"] == []
     assert (done.returncode, report["conforms"], report["leftBehind"]) == (0, True, [])
-    assert report["totals"]["operations"] == 30
+    assert report["totals"]["operations"] == 31
     skipped = [finding["wrong"] for finding in report["findings"] if finding["verdict"] == "skipped"]
     assert {reason.partition(",")[0] for reason in skipped} == {"the gateway is in mode enforce"}
 

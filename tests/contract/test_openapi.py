@@ -37,7 +37,7 @@ def media_types() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name, (_, _, operation) in OPERATIONS.items():
         bodies = {f"{name} {status}": resolve(answer) for status, answer in operation["responses"].items()}
-        bodies[f"{name} request"] = operation.get("requestBody", {})
+        bodies[f"{name} request"] = resolve(operation.get("requestBody", {}))
         for where, body in bodies.items():
             found += [(f"{where} {kind}", media) for kind, media in body.get("content", {}).items()]
     return found
@@ -48,7 +48,15 @@ def test_the_contract_has_every_operation_of_the_gateway() -> None:
         *("get_gateway_info", "get_health", "get_openapi", "get_metrics"),
         *("check_action", "evaluate", "evaluate_batch"),
         *(f"proxy_{method}" for method in METHODS),
-        *("list_agents", "create_agent", "get_agent", "update_agent", "issue_token", "revoke_agent"),
+        *(
+            "list_agents",
+            "create_agent",
+            "get_agent",
+            "update_agent",
+            "put_agent",
+            "issue_token",
+            "revoke_agent",
+        ),
         *("list_policies", "get_policy", "apply_policy", "delete_policy", "validate_policy", "test_policies"),
         *("list_audit_entries", "get_audit_stats", "export_audit_entries", "verify_audit_log"),
     }
@@ -124,3 +132,55 @@ def test_requests_refuse_unknown_fields_and_responses_bear_them() -> None:
         assert COMPONENTS["schemas"][name]["additionalProperties"] is False, name
     for name in ("Decision", "Denial", "Agent", "AuditEntry", "Error", "Health"):
         assert "additionalProperties" not in COMPONENTS["schemas"][name], name
+
+
+def properties() -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (owner, name, schema)
+        for owner, parent in COMPONENTS["schemas"].items()
+        for name, schema in parent.get("properties", {}).items()
+    ]
+
+
+def test_every_time_is_a_date_time() -> None:
+    times = {
+        f"{owner}.{name}": schema
+        for owner, name, schema in properties()
+        if name == "timestamp" or name.endswith("At")
+    }
+    times |= {name: COMPONENTS["parameters"][name]["schema"] for name in ("AuditFrom", "AuditTo")}
+    assert len(times) == 11
+    assert {name for name, schema in times.items() if resolve(schema).get("format") != "date-time"} == set()
+
+
+def test_no_name_of_a_schema_is_that_of_a_property() -> None:
+    """Generators name the type of an object, enumeration or union after its owner and its property."""
+    schemas = {name.casefold() for name in COMPONENTS["schemas"]}
+    named = {"enum", "properties", "additionalProperties", "anyOf", "oneOf"}
+    nested = {(owner + name).casefold() for owner, name, schema in properties() if named & schema.keys()}
+    assert len(schemas) == len(COMPONENTS["schemas"])
+    assert schemas & nested == set()
+
+
+def test_no_field_has_a_default() -> None:
+    """Some generators require fields with a default."""
+    assert [f"{owner}.{name}" for owner, name, schema in properties() if "default" in schema] == []
+
+
+def test_named_conditions_fit_the_type_of_all_conditions() -> None:
+    """In TypeScript, the type of all fields of an object includes the types of the named ones."""
+    conditions = COMPONENTS["schemas"]["Conditions"]
+    others = validator({"allOf": [conditions["additionalProperties"]]})
+    engine = validator({"$ref": "#/components/schemas/Conditions"})
+    for value in ("text", ["a"], {"equals": "a"}, {"after": "09:00"}, [{"tags": "a"}]):
+        assert others.is_valid(value)
+    for wrong in ({"context.a": {"after": "09:00"}}, {"context.a": [{"tags": "a"}]}, {"other": "a"}):
+        assert not engine.is_valid(wrong)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "head"])
+def test_a_proxied_response_is_bytes_first(method: str) -> None:
+    """Generators use the first media type; a 403 may be the upstream's."""
+    _, _, operation = OPERATIONS[f"proxy_{method}"]
+    for status, response in operation["responses"].items():
+        assert next(iter(resolve(response)["content"])) == "application/octet-stream", status

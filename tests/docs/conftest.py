@@ -31,6 +31,7 @@ async def upstream(request: Request) -> JSONResponse:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A gateway with an upstream, an agent and a policy; what the pages' placeholders stand for."""
+    monkeypatch.chdir(tmp_path)
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "documentation.yaml").write_text(POLICY)

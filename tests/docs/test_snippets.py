@@ -16,7 +16,10 @@ from meshguard import MeshGuardClient
 from tests.docs.snippets import Snippet, snippets
 from tests.environments import ROOT, clean_environ
 
-PAGES = (ROOT / "README.md", ROOT / "docs" / "sdk.md", ROOT / "tests" / "docs" / "published-sdk.md")
+PAGES = (
+    *(ROOT / "README.md", ROOT / "docs" / "sdk.md", ROOT / "docs" / "audit-log.md"),
+    ROOT / "tests" / "docs" / "published-sdk.md",
+)
 EXPORT = re.compile(r'^export (\w+)="?([^"\n]*)"?$', re.MULTILINE)
 
 

@@ -30,7 +30,8 @@ def follow(page: str, clone: Path, home: Path) -> list[Step]:
     """Run the commands of a page, writing the files that it shows.
 
     Args:
-        page: The page's text. `file=NAME` after a language names a file; `terminal=2` a command that keeps running.
+        page: The page's text. After a language, `file=NAME` names a file, and `terminal=2` a command that
+            continues to run.
         clone: The folder in which a reader starts.
         home: The reader's home.
     """

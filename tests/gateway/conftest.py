@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from meshguard.gateway.gateway import Gateway
 from meshguard.gateway.store import migrate, open_database
 from tests.servers import PostgreSQL, postgresql
 from tests.support import ALLOW_READS, Clock, RunningGateway, admin_client, running_gateway
@@ -51,7 +52,10 @@ def clock() -> Clock:
 
 
 # What stands in these modules holds on SQLite and on PostgreSQL.
-_ON_BOTH = ("test_agents", "test_audit", "test_cluster", "test_decisions", "test_identity", "test_policies")
+_ON_BOTH = (
+    *("test_agents", "test_audit", "test_client", "test_cluster", "test_decisions", "test_hints"),
+    *("test_idempotency", "test_identity", "test_policies"),
+)
 _ON_SQLITE = {"tmp_path", "database"}  # fixtures of tests that lay hands on the file
 
 
@@ -106,6 +110,20 @@ def open_lab(tmp_path: Path, store: Callable[[Path], str]) -> Iterator[Callable[
 @pytest.fixture
 def lab(open_lab: Callable[..., Lab]) -> Lab:
     return open_lab()
+
+
+@pytest.fixture
+def gateways(monkeypatch: pytest.MonkeyPatch) -> list[Gateway]:
+    """The gateways that have started since."""
+    started: list[Gateway] = []
+    start = Gateway.start
+
+    async def note(self: Gateway) -> None:
+        await start(self)
+        started.append(self)
+
+    monkeypatch.setattr(Gateway, "start", note)
+    return started
 
 
 def check(client: httpx.Client, action: str, **headers: str) -> httpx.Response:

@@ -150,6 +150,7 @@ def repeated(_world: World) -> None:
 
 def administration(world: World) -> None:
     world.admin.issue_token(world.admin.create_agent("other-s3cret")["id"])
+    world.admin.test_policies("read:contacts", agent={"trustTier": "verified"})
 
 
 def foreign_trace(world: World) -> None:

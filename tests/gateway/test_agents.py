@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import pytest
 
 from tests.gateway.conftest import Lab
+from tests.support import Clock
 
 
 def test_a_created_agent_has_the_defaults(lab: Lab) -> None:
@@ -14,6 +18,17 @@ def test_a_created_agent_has_the_defaults(lab: Lab) -> None:
     stored = lab.admin.get(f"/admin/agents/{agent['id']}").json()
     assert "token" not in stored
     assert stored == {key: value for key, value in agent.items() if key not in {"token", "expiresAt"}}
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.004, 0.25])
+def test_times_have_one_format(open_lab: Callable[..., Lab], clock: Clock, fraction: float) -> None:
+    clock.seconds += fraction
+    lab = open_lab(clock=clock)
+    agent = lab.create()
+    health = lab.admin.get("/health").json()
+    times = [agent[name] for name in ("createdAt", "updatedAt", "expiresAt")]
+    for time in (*times, health["timestamp"], lab.entries(limit=1)[0]["timestamp"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
 
 
 def test_untrusted_is_read_as_unverified_and_a_tag_is_kept_once(lab: Lab) -> None:

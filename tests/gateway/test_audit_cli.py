@@ -18,7 +18,7 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from meshguard import audit_verify
-from meshguard.cli import audit as audit_commands
+from meshguard._sync.audit import Audit
 from meshguard.cli.commands import app
 from meshguard.gateway.audit_proof import Cut
 from meshguard.gateway.audit_retention import remove
@@ -144,8 +144,8 @@ def test_tail_follows_what_arrives_until_it_is_interrupted(lab: Lab) -> None:
 def test_trace_shows_what_belongs_together(run: Run, asked: list[str]) -> None:
     assert [entry["action"] for entry in lines(run("trace", asked[-1], "--json"))] == ["write:x"]
     nothing = run("trace", "unknown")
-    assert nothing.exit_code == 0
-    assert "No entry" in nothing.stderr
+    assert nothing.exit_code == 1
+    assert nothing.stderr.startswith('Error: No audit entry has the trace ID "unknown". ')
 
 
 @pytest.mark.usefixtures("asked")
@@ -192,8 +192,11 @@ def test_an_export_is_verified_without_the_gateway(run: Run, tmp_path: Path) -> 
         (lambda lines: [*lines[:3], *lines[4:]], "entry 4: the entry is missing"),
         (lambda lines: lines[:-1], "entry 8: the entry is missing, and all after it"),
         (lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]], "entry 4: the entry is missing or not"),
-        (lambda lines: [line.replace("read:2", "read:9") for line in lines], "entry 5: the entry's content"),
-        (lambda lines: [*lines, lines[-1]], "entry 9: entry 8 stands"),
+        (
+            lambda lines: [line.replace("read:2", "read:9") for line in lines],
+            "the entry's content does not give its hash",
+        ),
+        (lambda lines: [*lines, lines[-1]], "entry 8 stands in its place"),
     ],
 )
 def test_a_change_of_an_export_is_found(
@@ -278,10 +281,10 @@ def test_retention_during_an_export_is_no_removal(
     lab: Lab, run: Run, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Entries that leave between the heads and the export are not missing: the command begins again."""
-    exported = audit_commands._exported
+    receive = Audit._receive
     left = iter([3, None, 5])
 
-    def remove_first(client: Any, filters: dict[str, Any]) -> Any:
+    def remove_first(client: Any, *arguments: Any) -> None:
         count = next(left, None)
         if count:
             engine = open_database(f"sqlite:///{tmp_path}/gateway.db")
@@ -291,9 +294,9 @@ def test_retention_during_an_export_is_no_removal(
                 cut = Cut(row["stream"], count, row["hash"])
                 assert remove(connection, cut, 1_795_340_000_000, Seals(lab.settings)) is None
             engine.dispose()
-        return exported(client, filters)
+        receive(client, *arguments)
 
-    monkeypatch.setattr(audit_commands, "_exported", remove_first)
+    monkeypatch.setattr(Audit, "_receive", remove_first)
     anchor, file = tmp_path / "anchors.jsonl", tmp_path / "audit.jsonl"
     assert run("verify", "--anchor", anchor).exit_code == 0
     assert anchor.exists()
@@ -327,11 +330,18 @@ def test_an_anchor_finds_a_chain_that_was_written_anew_or_is_gone(run: Run, tmp_
 def test_what_goes_wrong_is_said_in_a_sentence(
     run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    for name, value in (("ADMIN_TOKEN", "wrong"), ("ADMIN_TOKEN", ""), ("GATEWAY_URL", "http://127.0.0.1:9")):
+    for name, value, code in (
+        ("ADMIN_TOKEN", "wrong", 3),
+        ("ADMIN_TOKEN", "", 2),
+        ("GATEWAY_URL", "http://127.0.0.1:9", 3),
+        ("GATEWAY_URL", "127.0.0.1:9", 2),
+        ("GATEWAY_URL", "", 2),
+    ):
         with monkeypatch.context() as context:
             context.setenv(f"MESHGUARD_{name}", value)
             failed = run(*arguments)
-        assert failed.exit_code == 2
+        assert failed.exit_code == code
+        assert failed.stderr.startswith("Error: ")
         assert "Traceback" not in failed.output
         assert len(failed.stderr.strip().splitlines()) == 1
         assert ADMIN_TOKEN not in failed.output

@@ -101,7 +101,7 @@ def test_a_token_counts_from_its_nbf_on(open_lab: Callable[..., Lab], clock: Clo
     assert status_with(lab, signed({**claims, "nbf": NOW - 60})) == 200
 
 
-AGENT = AgentRecord(1, "agent_1", "bot", "verified", (), {}, "active", "f" * 32, 0, 0, 0)
+AGENT = AgentRecord(1, "agent_1", "bot", "verified", (), {}, None, None, "active", "f" * 32, 0, 0, 0)
 VALID = {
     "sub": "agent_1",
     "name": "bot",

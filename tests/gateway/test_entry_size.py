@@ -47,7 +47,7 @@ def test_no_decision_takes_more_than_the_limit(open_lab: Callable[..., Lab], cha
 
 @pytest.mark.parametrize("char", CHARACTERS.values(), ids=CHARACTERS)
 def test_every_column_together_fits(char: str) -> None:
-    texts = ("action", "resource", "agent_name", "rule", "reason", "path")
+    texts = ("action", "resource", "agent_name", "rule", "reason", "hint", "path")
     fixed = {"trace_id": "t" * 128, "agent_id": "a" * 128, "policy": "p" * 128, "method": "M" * 16}
     row = new_row(
         **dict.fromkeys(texts, char * 100_000),

@@ -11,10 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from meshguard.gateway import policies, sync
-from meshguard.gateway.compiling import PolicyWorker
+from meshguard.gateway import gateway, policies, sync
 from meshguard.gateway.decisions import EXPLANATIONS
-from meshguard.gateway.problems import Problem
 from meshguard.policy import conditions, load_policy
 from meshguard.policy.work import MAX_TESTS, MAX_TEXT
 from tests.gateway.conftest import Lab, check
@@ -224,7 +222,7 @@ def test_a_batch_of_explanations_shares_one_budget(
         yields[0] += seconds == 0
         return await sleep(seconds, *more)
 
-    monkeypatch.setattr("meshguard.gateway.decisions.asyncio.sleep", counting)
+    monkeypatch.setattr("meshguard.gateway.turns.asyncio.sleep", counting)
     requests = [
         {"action": "x", "explain": True, "context": BIG if not number else {}} for number in range(60)
     ]
@@ -295,29 +293,16 @@ def test_policies_are_compiled_beside_the_event_loop(lab: Lab, monkeypatch: pyte
     assert not set.union(*seen.values()) & loop_threads
 
 
-def test_a_caller_waits_only_so_long_for_policies() -> None:
-    release = threading.Event()
+def test_a_caller_waits_only_so_long_for_policies(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    release, load = threading.Event(), load_policy
 
-    async def wait() -> Problem:
-        worker = PolicyWorker(deadline=0.01)
-        timer = asyncio.get_running_loop().call_later(0.5, release.set)
-        with pytest.raises(Problem) as refused:
-            await worker.run(release.wait)
-        timer.cancel()
-        release.set()
-        worker.stop()
-        return refused.value
+    def slow(source: Any) -> Any:
+        release.wait(20)
+        return load(source)
 
-    assert asyncio.run(wait()).status == 503
-
-
-def test_work_raises_what_it_raises() -> None:
-    async def fail() -> None:
-        worker = PolicyWorker()
-        try:
-            await worker.run(lambda: load_policy("{"))
-        finally:
-            worker.stop()
-
-    with pytest.raises(ValueError, match="not YAML"):
-        asyncio.run(fail())
+    monkeypatch.setattr(gateway, "POLICY_TIMEOUT", 0.01)
+    monkeypatch.setattr(policies, "load_policy", slow)
+    answer = lab.apply("{name: p, rules: [{effect: allow, actions: [y]}]}", "p")
+    release.set()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]

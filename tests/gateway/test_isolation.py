@@ -59,20 +59,6 @@ ODD: list[Callable[[], BaseException]] = [
 ODD_IDS = [type(make()).__name__ for make in ODD]
 
 
-@pytest.fixture
-def gateways(monkeypatch: pytest.MonkeyPatch) -> list[Gateway]:
-    """The gateways that have started since."""
-    started: list[Gateway] = []
-    start = Gateway.start
-
-    async def note(self: Gateway) -> None:
-        await start(self)
-        started.append(self)
-
-    monkeypatch.setattr(Gateway, "start", note)
-    return started
-
-
 class Fault:
     """Raises in place of a function, as long as it is on."""
 
@@ -114,6 +100,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "finding what is old": (audit_retention, "_may_have_old_entries"),
     "supervision": (Gateway, "_revive"),
 }
+ONLY = {(Checkpoints, "_checkpoint"): "sqlite"}
 
 
 @pytest.fixture(params=STEPS)
@@ -126,13 +113,18 @@ def health(lab: Lab) -> dict[str, Any]:
     return checks
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
 def test_background_work_survives_every_error(
+    request: pytest.FixtureRequest,
     step: tuple[Any, str],
     open_lab: Callable[..., Lab],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fault = Fault()
     owner, name = step
+    kind = request.node.callspec.params["store"]
+    if (owner, name) in ONLY and ONLY[owner, name] != kind:
+        pytest.skip(f"there is no such step on {kind}")
     monkeypatch.setattr(owner, name, fault.before(getattr(owner, name)))
     monkeypatch.setattr(background, "_PAUSE", 0.02)
     monkeypatch.setattr(checkpoints, "_INTERVAL", 0.02)
@@ -326,10 +318,12 @@ def test_a_thread_that_died_is_started_again(
     monkeypatch.setattr(gateway, "_SUPERVISION_INTERVAL", 0.01)
     lab = open_lab()
     agent = lab.agent()
-    for part in (gateways[0].sync, gateways[0].checkpoints, gateways[0].writer):
+    started = gateways[0]
+    for part in (started.sync, started.checkpoints, started.writer, started.writer._applying):
         repeating: Any = part._thread
         died = repeating._thread
         faults, repeating._faults = repeating._faults, Broken()
+        lab.create()
         assert until(lambda died=died: check(agent, "read:x").is_success and not died.is_alive(), PATIENCE)
         repeating._faults = faults
         assert until(lambda repeating=repeating: repeating._thread.is_alive(), PATIENCE)
@@ -535,7 +529,7 @@ def test_a_change_that_cannot_be_read_back_is_doubted(lab: Lab, monkeypatch: pyt
 @pytest.mark.usefixtures("gateways", "lab")
 def test_what_was_read_before_a_doubt_does_not_settle_it(gateways: list[Gateway]) -> None:
     current = gateways[0].current
-    gateways[0].sync.stop()
+    in_loop(gateways[0], gateways[0].sync.stop())
     seen = current.doubts
     current.doubt()
     current.confirm(current._monotonic(), seen)
@@ -551,7 +545,7 @@ def test_a_snapshot_is_as_old_as_the_beginning_of_its_read(
     lab = open_lab(monotonic=clock)
     agent = lab.agent()
     started = gateways[0]
-    started.sync.stop()
+    in_loop(started, started.sync.stop())
     read = store.read_revision
 
     def slow(connection: Connection) -> int:

@@ -14,11 +14,12 @@ import pytest
 from sqlalchemy import update
 
 from meshguard.gateway import store as tables
+from meshguard.gateway import sync, writer
 from tests.gateway.conftest import Lab, check
 from tests.gateway.load import Seen, load
 from tests.gateway.test_cluster import ALLOW_WRITES
 from tests.gateway.test_serve import SECRETS, agent_of, served
-from tests.servers import PostgreSQL, postgresql
+from tests.servers import PostgreSQL, postgresql, stalling_proxy
 from tests.support import ALLOW_READS, admin_client, until
 
 
@@ -130,6 +131,33 @@ def test_connections_that_are_cut_lose_nothing(open_lab: Callable[..., Lab], pos
     assert until(lambda: lab.admin.delete(f"/admin/agents/{created['id']}").status_code == 204)
     assert check(lab.client(created["token"]), "read:x").status_code == 401
     assert_recorded(lab.url, seen)
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["open connections", "new ones too"])
+def test_a_server_that_hangs_is_given_up(
+    new: bool, open_lab: Callable[..., Lab], postgres: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_STATEMENT_TIMEOUT", 1.0)
+    monkeypatch.setattr(tables, "GRACE", 0.5)
+    monkeypatch.setattr(sync, "_LOAD_TIMEOUT", 1.0)
+    monkeypatch.setattr(writer, "WRITE_TIMEOUT", 2.0)
+    with stalling_proxy(postgres.port) as proxy:
+        database = postgres.new_database().replace(str(postgres.port), str(proxy.port))
+        lab = open_lab(database_url=f"{database}?connect_timeout=2", rate_limit_rpm=0)
+        created = lab.create()
+        agent = lab.client(created["token"])
+        agent.timeout = lab.admin.timeout = httpx.Timeout(20)
+        assert check(agent, "read:before").status_code == 200
+        proxy.stall(new=new)
+        if new:
+            assert until(lambda: check(agent, "read:during").status_code == 503, 20)
+            proxy.resume()
+        assert until(lambda: check(agent, "read:after").status_code == 200, 20)
+        assert until(lambda: lab.admin.get("/health").status_code == 200, 20)
+        assert lab.admin.get("/admin/audit/verify").json()["valid"] is True
+        assert len(lab.entries(action="read:after")) == 1
+        assert lab.admin.delete(f"/admin/agents/{created['id']}").status_code == 204
+        assert check(agent, "read:x").status_code == 401
 
 
 def test_after_a_kill_every_decision_that_was_received_is_in_the_log(

@@ -79,7 +79,35 @@ def test_validation_answers_200_with_the_faults(lab: Lab) -> None:
     assert broken["errors"][0]["path"] == "/rules"
     placed = lab.admin.post("/admin/policies/validate", content="name: x\nrules: 3", headers=headers).json()
     assert "(line 2, column" in placed["errors"][0]["message"]
-    assert lab.admin.post("/admin/policies/validate", json=[]).status_code == 400
+    unparsable = lab.admin.post("/admin/policies/validate", content="{", headers=headers).json()
+    assert unparsable["valid"] is False
+
+
+@pytest.mark.parametrize("kind", ["yaml", "json"])
+@pytest.mark.parametrize("text", ["null", "[]", '"x"', "", "# empty"])
+def test_only_an_object_is_a_policy(lab: Lab, kind: str, text: str) -> None:
+    headers = {"Content-Type": f"application/{kind}"}
+    validated = lab.admin.post("/admin/policies/validate", content=text, headers=headers)
+    applied = lab.admin.put("/admin/policies/p", content=text, headers=headers)
+    assert (validated.status_code, applied.status_code) == (400, 400)
+    assert lab.admin.get("/admin/policies/p").status_code == 404
+
+
+def test_a_large_invalid_candidate_is_rejected(lab: Lab) -> None:
+    tags = [f"tag-{number}" for number in range(300)]
+    rule = {"effect": "allow", "actions": ["x"], "conditions": {"tags": tags, "context.a": {"gt": [1]}}}
+    candidate = {"name": "p", "rules": [rule]}
+    body = {"agent": {"trustTier": "verified"}, "action": "x", "candidate": candidate}
+    response = lab.admin.post("/admin/policies/test", json=body)
+    assert response.status_code == 400
+    assert response.json()["details"][0]["path"] == "/candidate/rules/0/conditions"
+
+
+def test_null_is_not_a_candidate(lab: Lab) -> None:
+    body = {"agent": {"trustTier": "verified"}, "action": "x", "candidate": None}
+    response = lab.admin.post("/admin/policies/test", json=body)
+    assert response.status_code == 400
+    assert response.json()["details"][0]["path"].startswith("/candidate")
 
 
 def ask(lab: Lab, **body: object) -> dict[str, object]:

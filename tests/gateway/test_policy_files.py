@@ -18,6 +18,7 @@ from meshguard.gateway.files import PolicyFiles
 from meshguard.gateway.policy_folder import PolicyFolder
 from meshguard.gateway.snapshot import Current
 from meshguard.policy import Agent, PolicyLoadError, Request
+from meshguard.policy.regular_files import read_regular
 from tests.gateway.conftest import Lab, check
 from tests.gateway.policy_changes import ALLOW, DENY, WAYS, Way, folder, make_socket
 from tests.support import Clock, until
@@ -205,14 +206,13 @@ def test_more_files_than_the_limit_are_rejected_and_said(
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were read; every folder counts as large."""
     found: list[Path] = []
-    read = policy_folder._read
 
-    def counted(path: Path) -> bytes:
+    def counted(path: Path, limit: int) -> bytes:
         found.append(path)
-        return read(path)
+        return read_regular(path, limit)
 
     monkeypatch.setattr(policy_folder, "_ALWAYS_READ", 0)
-    monkeypatch.setattr(policy_folder, "_read", counted)
+    monkeypatch.setattr(policy_folder, "read_regular", counted)
     return found
 
 

@@ -113,7 +113,7 @@ def test_a_database_of_a_later_version_is_refused(empty: str) -> None:
         store.migrate(engine)
     engine.dispose()
     outcome = run("serve", "--port", "0", **SECRETS, DATABASE_URL=empty)
-    assert outcome.returncode == 1
+    assert outcome.returncode == 3
     assert "DATABASE_URL: the database has schema 9999" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
@@ -137,7 +137,7 @@ def test_a_database_that_cannot_be_reached_is_said_without_its_password() -> Non
     url = "postgresql://gateway:hunter2-secret@127.0.0.1:1/meshguard"
     outcome = run("serve", "--port", "0", **SECRETS, DATABASE_URL=url)
     for code, said in (db("upgrade", url), db("current", url), (outcome.returncode, outcome.stderr)):
-        assert code == 1
+        assert code == 3
         assert "DATABASE_URL: " in said
         assert "hunter2" not in said
         assert "Traceback" not in said

@@ -104,13 +104,13 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
 
 def test_dev_never_listens_beyond_loopback(tmp_path: Path) -> None:
     outcome = run("serve", "--dev", "--host", "0.0.0.0", folder=tmp_path)
-    assert outcome.returncode == 1
+    assert outcome.returncode == 2
     assert "loopback" in outcome.stderr
 
 
 def test_weak_settings_are_listed_without_a_traceback() -> None:
     outcome = run("serve", "--mode", "off", JWT_SECRET="changeme")
-    assert outcome.returncode == 1
+    assert outcome.returncode == 2
     lines = outcome.stderr.splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == ["MODE", "JWT_SECRET", "ADMIN_TOKEN"]
     assert "changeme" not in outcome.stderr
@@ -121,14 +121,14 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         outcome = run("serve", "--dev", "--port", str(taken.getsockname()[1]), folder=tmp_path)
-    assert outcome.returncode == 1
-    assert outcome.stderr.startswith("HOST, PORT: can't listen")
+    assert outcome.returncode == 2
+    assert outcome.stderr.startswith("Error: Cannot listen on 127.0.0.1, port ")
 
 
 def test_a_database_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/none/x.db"
     outcome = run("serve", "--dev", "--port", "0", "--database-url", url, folder=tmp_path)
-    assert outcome.returncode == 1
+    assert outcome.returncode == 3
     assert "DATABASE_URL: the database can't be opened" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
@@ -146,6 +146,8 @@ def test_the_version_is_shown() -> None:
 
 def test_without_the_extra_the_command_says_how_to_install_it(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no typer', name='typer')")
-    outcome = run("serve", PYTHONPATH=str(tmp_path))
-    assert outcome.returncode == 1
-    assert outcome.stderr.startswith("The command line needs more packages: pip install 'meshguard[cli]'")
+    for arguments in (("serve",), ("--help",)):
+        outcome = run(*arguments, PYTHONPATH=str(tmp_path))
+        assert outcome.returncode == 3
+        expected = "Error: The command line needs more packages. Run: pip install 'meshguard[cli]'\n"
+        assert outcome.stderr == expected

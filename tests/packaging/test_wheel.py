@@ -90,7 +90,8 @@ def test_an_adapter_says_how_to_install_the_framework_that_it_lacks(
     extra = adapter.rpartition(".")[2].replace("_", "-")
     done = run(bare, "-c", f"import {adapter}", folder=tmp_path)
     assert done.stderr.splitlines()[-1] == (
-        f"ModuleNotFoundError: This adapter needs {extra}; install it with: pip install 'meshguard[{extra}]'"
+        f"ModuleNotFoundError: Cannot import the adapter: {extra} is not installed. "
+        f"Run: pip install 'meshguard[{extra}]'"
     )
     assert extra in EXTRAS
 

@@ -181,6 +181,16 @@ def test_the_command_validate_exits_with_0_1_or_2(folder: Path) -> None:
     assert run("validate", folder / "empty").exit_code == 2
 
 
+@pytest.mark.parametrize("text", ["null", "", "# empty", "[]"])
+def test_only_an_object_is_a_policy_file(folder: Path, text: str) -> None:
+    (folder / "null.yaml").write_text(text)
+    done = run("validate", folder)
+    assert done.exit_code == 1
+    assert "null.yaml:1:1: an object is wanted here" in done.stderr
+    assert run("lint", folder).exit_code == 2
+    assert run("test", "--file", folder / "cases.txt", "--policies", folder).exit_code == 2
+
+
 def test_the_command_lint_exits_with_0_1_or_2(folder: Path) -> None:
     assert run("lint", folder).exit_code == 0
     (folder / "wide.yaml").write_text("name: wide\nrules: [{effect: allow, actions: ['*']}]\n")

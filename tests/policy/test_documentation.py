@@ -81,7 +81,7 @@ def test_the_explanation_that_the_guide_shows_is_the_one_there_is() -> None:
     )
     agent = Agent("agent_1", "helper", "verified", ["support"])
     decision = PolicyEngine([policy]).decide(
-        agent, Request("write:refund", None, {"amount": 50}), now=NOW, explain=True
+        agent, Request("write:refund", None, {"args": {"amount": 50}}), now=NOW, explain=True
     )
     assert decision.explanation is not None
     assert render_explanation(decision.explanation) in GUIDE

@@ -237,6 +237,7 @@ def test_a_rendered_explanation_is_a_tree() -> None:
 
 TREE = """\
 Decision: DENY because rule `rule 1` of policy `p` denies it (it could not be evaluated: a text against a number)
+p / rule 1 denies `*`, since `context.amount gt 5` can't be evaluated (saw "9"; a text against a number).
 ✓ policy p: it applies to every agent
   ✓ deny rule 1: its conditions could not be evaluated (a text against a number): a deny rule matches then  ← decided
     ⚠ context.amount gt 5 (saw "9"; a text against a number)

@@ -57,7 +57,7 @@ TABLE = [
         [L + "test_a_rule_without_a_name_is_known_by_its_place"],
     ),
     (
-        'effect: allow actions: ["read:*"] - name: small-refunds effect: allow actions: ["write:refund"] conditions: context.amount: {gt: 0, lte: 100} tags: [payments] - name: no-secrets effect: deny actions: ["read:file", "write:file"] conditions: resource: {matches: ["**/.env", "**/*.pem", "/etc/**"]} reason: Credential files are off limits',
+        'effect: allow actions: ["read:*"] - name: small-refunds effect: allow actions: ["write:refund"] conditions: context.args.amount: {gt: 0, lte: 100} tags: [payments] - name: no-secrets effect: deny actions: ["read:file", "write:file"] conditions: resource: {matches: ["**/.env", "**/*.pem", "/etc/**"]} reason: Credential files are off limits',
         [L + "test_the_example_of_the_page_loads_and_decides"],
     ),
     (

@@ -15,6 +15,7 @@ from meshguard import (
     MeshGuardClient,
     NotFoundError,
 )
+from meshguard.types import AuditEntry
 
 from .conftest import ADMIN_TOKEN, AGENT_TOKEN, Answer, Gateway
 
@@ -31,6 +32,7 @@ AGENT = {
 POLICY = {"name": "readers", "rules": [{"effect": "allow", "actions": ["read:*"]}]}
 NAIVE = datetime(2026, 11, 22)  # noqa: DTZ001
 ENTRY: Any = {"timestamp": "2026-11-22T09:30:00.000Z", "action": "read:a", "decision": "allow"}
+COMPLETE_ENTRY = {**dict.fromkeys(AuditEntry.__annotations__), **ENTRY}
 
 WITH_ID: list[Callable[[MeshGuardClient, Any], Any]] = [
     MeshGuardClient.get_agent,
@@ -123,8 +125,8 @@ def test_agents_are_objects(gateway: Gateway, client: MeshGuardClient) -> None:
         None,
         {"team": "x"},
         "active",
-        "2026-11-22T09:30:00.000Z",
-        "2026-11-22T09:30:00.000Z",
+        datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+        datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
     )
     assert second == Agent(id="b", name="c", trust_tier="vip", org_id="o")
 
@@ -259,7 +261,7 @@ def test_every_filter_of_the_audit_log_reaches_the_gateway(gateway: Gateway, cli
         kind="decision",
         since=datetime(2026, 11, 22, tzinfo=UTC),
         until=datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=2))),
-    ) == [ENTRY]
+    ) == [COMPLETE_ENTRY]
     assert query_of(gateway.received[0].path) == {
         "limit": "10",
         "decision": "deny",
@@ -279,8 +281,8 @@ def query_of(path: str) -> dict[str, str]:
 
 def test_the_audit_log_is_one_page_of_fifty(gateway: Gateway, client: MeshGuardClient) -> None:
     gateway.answers({"entries": [ENTRY], "nextCursor": "7"})
-    assert client.get_audit_log() == [ENTRY]
-    assert [request.path for request in gateway.received] == ["/admin/audit?limit=50"]
+    assert client.get_audit_log() == [COMPLETE_ENTRY]
+    assert [request.path for request in gateway.received] == ["/admin/audit?limit=50&kind=decision"]
 
 
 def test_iterating_the_audit_log_fetches_pages_as_needed(gateway: Gateway, client: MeshGuardClient) -> None:
@@ -290,7 +292,7 @@ def test_iterating_the_audit_log_fetches_pages_as_needed(gateway: Gateway, clien
     next(entries)
     assert len(gateway.received) == 1
     assert len(list(entries)) == 2
-    query = {"limit": "2", "decision": "deny", "agent": "a"}
+    query = {"limit": "2", "decision": "deny", "agent": "a", "kind": "decision"}
     assert [query_of(request.path) for request in gateway.received] == [query, {**query, "cursor": "7"}]
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import io
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from meshguard import Agent, AsyncMeshGuardClient, MeshGuardClient, MeshGuardError, PolicyDecision
+from meshguard.types import AuditVerification
 
 URL = "http://gateway.test"
 POLICY = {"name": "readers", "rules": [{"effect": "allow", "actions": ["read:*"]}]}
@@ -53,6 +56,10 @@ CALLS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], bool]]] = {
     "get_policy": (lambda c: c.get_policy("a"), lambda r: isinstance(r["name"], str)),
     "apply_policy": (lambda c: c.apply_policy(POLICY), lambda r: isinstance(r["rules"], list)),
     "validate_policy": (lambda c: c.validate_policy(POLICY), lambda r: isinstance(r["valid"], bool)),
+    "test_policies": (
+        lambda c: c.test_policies("read:a", agent="a"),
+        lambda r: isinstance(r, PolicyDecision),
+    ),
     "delete_policy": (lambda c: c.delete_policy("a"), lambda r: r is None),
     "get_audit_log": (
         lambda c: c.get_audit_log(),
@@ -61,6 +68,19 @@ CALLS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], bool]]] = {
     "iter_audit_log": (
         lambda c: c.iter_audit_log(),
         lambda r: all(isinstance(item["timestamp"], str) for item in r),
+    ),
+    "list_audit_log": (
+        lambda c: c.list_audit_log(),
+        lambda r: all(isinstance(item.timestamp, datetime) for item in r.entries),
+    ),
+    "export_audit_log": (
+        lambda c: c.export_audit_log(io.BytesIO()),
+        lambda r: r.entries >= 0 and r.verification is None,
+    ),
+    "verify_audit_log": (lambda c: c.verify_audit_log(), lambda r: isinstance(r, AuditVerification)),
+    "verify_audit_log with anchors": (
+        lambda c: c.verify_audit_log([]),
+        lambda r: isinstance(r, AuditVerification),
     ),
     "audit_stats": (lambda c: c.audit_stats(), lambda r: isinstance(r["topAgents"], list)),
     "health": (lambda c: c.health(), lambda r: isinstance(r["status"], str)),
@@ -99,6 +119,8 @@ NAMES = st.sampled_from(
         "wouldDeny",
         "explanation",
         "tags",
+        "heads",
+        "firstBroken",
     ]
 )
 LEAVES = (
@@ -126,7 +148,7 @@ HEADERS = st.lists(
             [
                 "allow", "deny", "Allow", "12", "-1", "nan", "inf", "1e999", "Sun, 06 Nov 1994 08:49:37 GMT",
                 "gzip", "http://[", "http://\x80", "//:x", "a=b", "a=b; Domain=x; Max-Age=z", "br",
-                "text/html; charset=utf-99",
+                "text/html; charset=utf-99", "application/x-ndjson",
             ]
         )
         | st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=20),
@@ -156,6 +178,14 @@ SOUND: list[dict[str, Any]] = [
     POLICY,
     {"valid": False, "errors": [{"path": "/a", "message": "m"}], "warnings": []},
     {"entries": [ENTRY], "nextCursor": None},
+    ENTRY,
+    {"valid": True, "entries": 1, "heads": []},
+    {
+        "valid": False,
+        "entries": 1,
+        "heads": [],
+        "firstBroken": {"stream": "s", "sequence": 1, "problem": "p"},
+    },
     STATS,
     {"status": "healthy", "version": "0.2.0", "uptime": 1.5},
     {"error": "forbidden", "message": "no", "action": "read:a"},
@@ -273,7 +303,9 @@ def _outcome(call: Callable[[], Any]) -> str:
 def test_every_method_has_an_answer_that_it_takes(name: str) -> None:
     call, fits = CALLS[name]
     for body in SOUND:
-        transport = httpx.MockTransport(_answerer((200, [], json.dumps(body).encode())))
+        content = json.dumps(body).encode() + b"\n"
+        headers = [("Content-Type", "application/x-ndjson"), ("Content-Length", str(len(content)))]
+        transport = httpx.MockTransport(_answerer((200, headers, content)))
         with httpx.Client(transport=transport) as http_client:
             try:
                 result = _done(call(MeshGuardClient(URL, "t", "a", max_retries=0, http_client=http_client)))

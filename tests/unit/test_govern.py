@@ -111,12 +111,48 @@ def test_the_async_client_governs_blocks_and_async_functions(gateway: Gateway) -
     asyncio.run(scenario())
 
 
-def test_the_async_client_refuses_what_is_sync() -> None:
-    client = AsyncMeshGuardClient("http://gateway.test")
-    with pytest.raises(TypeError, match="MeshGuardClient"):
+def test_the_async_client_rejects_sync_use() -> None:
+    client: Any = AsyncMeshGuardClient("http://gateway.test")
+    with pytest.raises(TypeError, match=r"sync function\. Use MeshGuardClient"):
         client.govern("read:a")(len)
-    with pytest.raises(TypeError, match="async with"), client.govern("read:a"):
+    with pytest.raises(TypeError, match="`async with`, not `with`"), client.govern("read:a"):
         pytest.fail("the block ran")
+
+
+def test_the_sync_client_rejects_async_with(client: Any) -> None:
+    async def scenario() -> None:
+        with pytest.raises(TypeError, match="`with`, not `async with`"):
+            async with client.govern("read:a"):
+                pytest.fail("the block ran")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("client_class", [MeshGuardClient, AsyncMeshGuardClient])
+def test_a_decorator_without_an_action_is_rejected(client_class: Any) -> None:
+    client = client_class("http://gateway.test")
+    with pytest.raises(TypeError, match=r'@client\.govern\("verb:object"\)'):
+        client.govern(coroutine)
+
+
+def test_closing_a_governed_generator_closes_it(gateway: Gateway) -> None:
+    closed: list[str] = []
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append("items")
+
+    async def scenario() -> None:
+        async with AsyncMeshGuardClient(gateway.url, AGENT_TOKEN) as client:
+            governed = client.govern("read:a")(items)()
+            assert await anext(governed) == 1
+            await governed.aclose()
+            assert closed == ["items"]
+
+    asyncio.run(scenario())
 
 
 def test_one_async_client_serves_many_tasks(gateway: Gateway) -> None:

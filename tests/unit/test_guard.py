@@ -160,7 +160,7 @@ def test_a_denial_is_a_sentence_for_the_model(gateway: Gateway, guarded: Any) ->
     guard = guarded()
     decision = guard.check(call)
     said = "MeshGuard denied the tool call send (action execute:send): no rule allows it."
-    assert guard.refuse(call, decision) == guard.refusal(call, decision) == said
+    assert guard.denial_result(call, decision) == guard.safe_denial_text(call, decision) == said
 
 
 def test_a_denial_stays_one_line_whatever_the_reason() -> None:
@@ -171,10 +171,10 @@ def test_a_denial_stays_one_line_whatever_the_reason() -> None:
 def test_without_on_deny_a_function_raises_and_a_model_is_told(guarded: Any) -> None:
     call, decision = ToolCall("send"), PolicyDecision(False, "a", "deny")
     with pytest.raises(PolicyDeniedError):
-        guarded().refuse(call, decision, default="raise")
-    assert "denied" in guarded(on_deny="message").refuse(call, decision, default="raise")
-    assert "denied" in guarded().refuse(call, decision)
-    assert "denied" in guarded().refuse_as_text(call, decision)
+        guarded().denial_result(call, decision, default="raise")
+    assert "denied" in guarded(on_deny="message").denial_result(call, decision, default="raise")
+    assert "denied" in guarded().denial_result(call, decision)
+    assert "denied" in guarded().denial_text(call, decision)
 
 
 def test_a_denial_can_be_raised(gateway: Gateway, guarded: Any) -> None:
@@ -183,16 +183,16 @@ def test_a_denial_can_be_raised(gateway: Gateway, guarded: Any) -> None:
     guard = guarded(on_deny="raise")
     decision = guard.check(call)
     with pytest.raises(PolicyDeniedError) as caught:
-        guard.refuse(call, decision)
+        guard.denial_result(call, decision)
     assert caught.value.decision is decision
-    assert "denied" in guard.refusal(call, decision)
+    assert "denied" in guard.safe_denial_text(call, decision)
 
 
 def test_a_denial_can_be_what_the_user_likes(guarded: Any) -> None:
     call, decision = ToolCall("send"), PolicyDecision(False, "a", "deny")
     guard = guarded(on_deny=lambda call, decision: {"tool": call.tool, "action": decision.action})
-    assert guard.refuse(call, decision) == {"tool": "send", "action": "a"}
-    assert guard.refusal(call, decision) == '{"tool": "send", "action": "a"}'
+    assert guard.denial_result(call, decision) == {"tool": "send", "action": "a"}
+    assert guard.safe_denial_text(call, decision) == '{"tool": "send", "action": "a"}'
 
 
 @pytest.mark.parametrize("on_error", ["deny", "raise"])
@@ -200,23 +200,23 @@ def test_an_error_is_a_refusal_sync_and_async(gateway: Gateway, guarded: Any, on
     gateway.answers(Answer("<h1>It works!</h1>"))
     guard = guarded(on_error=on_error)
     call = ToolCall("send", {"to": "Ada"})
-    assert "no decision could be had" in (guard.refused(call) or "")
+    assert "no decision was possible" in (guard.denial_for(call) or "")
 
     async def run() -> str | None:
-        said: str | None = await guard.arefused(call)
+        said: str | None = await guard.adenial_for(call)
         return said
 
-    assert "no decision could be had" in (asyncio.run(run()) or "")
+    assert "no decision was possible" in (asyncio.run(run()) or "")
     gateway.answers({"decision": "allow", "allowed": True})
-    assert guard.refused(call) is None
+    assert guard.denial_for(call) is None
     assert asyncio.run(run()) is None
 
 
 def test_a_mistake_in_on_deny_reaches_no_framework_that_would_swallow_it(guarded: Any) -> None:
     guard = guarded(on_deny=lambda *_: 1 / 0)
-    assert "denied" in guard.refusal(ToolCall("send"), PolicyDecision(False, "a", "deny"))
+    assert "denied" in guard.safe_denial_text(ToolCall("send"), PolicyDecision(False, "a", "deny"))
     with pytest.raises(ZeroDivisionError):
-        guard.refuse(ToolCall("send"), PolicyDecision(False, "a", "deny"))
+        guard.denial_result(ToolCall("send"), PolicyDecision(False, "a", "deny"))
 
 
 def test_a_named_agent_is_decided_on_under_its_own_token(gateway: Gateway, guarded: Any) -> None:
@@ -272,7 +272,7 @@ def test_the_repr_of_a_call_keeps_the_arguments_to_itself() -> None:
         ({"action_map": {"a": ""}}, "action_map must map"),
         ({"action_map": {"a": 7}}, "action_map must map"),
         ({"agents": {"a": ""}}, "agents must map"),
-        ({"agents": {"a": 7}}, "A token must be a string"),
+        ({"agents": {"a": 7}}, "Invalid token: it must be a string"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(guarded: Any, options: dict[str, Any], says: str) -> None:
@@ -398,7 +398,7 @@ def test_no_twin_is_made_of_a_client_with_its_own_connections(
         guard = Guard(client)
         assert guard.check(ToolCall("a")).allowed
         assert not asyncio.run(guard.acheck(ToolCall("a"))).allowed
-    assert "give the guard an AsyncMeshGuardClient" in caplog.text
+    assert "Pass an AsyncMeshGuardClient" in caplog.text
 
 
 def test_what_the_user_gave_is_not_closed(client: MeshGuardClient) -> None:
@@ -437,9 +437,9 @@ def test_a_client_with_other_options_shares_the_connections(
 
 
 def test_an_empty_token_does_not_make_one_agent_another(client: MeshGuardClient) -> None:
-    with pytest.raises(ConfigurationError, match="agent_token is empty"):
+    with pytest.raises(ConfigurationError, match="agent_token: it is empty"):
         client.with_options(agent_token="")
-    with pytest.raises(ConfigurationError, match="trace_id must be"):
+    with pytest.raises(ConfigurationError, match="trace_id: it must be"):
         client.with_options(trace_id="a b")
 
 

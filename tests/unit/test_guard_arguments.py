@@ -50,24 +50,24 @@ def test_an_argument_without_a_json_value_is_denied_by_name(
     call = ToolCall("send", {"to": "Ada", "amount": INEXACT[name]})
     decision = guarded().check(call)
     assert (decision.allowed, decision.degraded) == (False, True)
-    assert "the argument 'amount' holds" in (decision.reason or "")
+    assert "the argument 'amount' contains" in (decision.reason or "")
     assert "5000" not in (decision.reason or "")
     assert gateway.received == []
-    with pytest.raises(InvalidRequestError, match="the argument 'amount' holds"):
+    with pytest.raises(InvalidRequestError, match="the argument 'amount' contains"):
         guarded(on_error="raise").check(call)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"to": "Ada", "amount": 1e999}', "'amount' holds a number that is not finite"),
-        ('{"amount": [NaN]}', "'amount' holds a number that is not finite"),
-        ('{"amount": -Infinity}', "'amount' holds a number that is not finite"),
-        ('{"amount": 1e-999}', "'amount' holds a number beyond the range"),
-        ('{"amount": "\\ud800"}', "'amount' holds half a surrogate pair"),
-        ('{"amount": 1, "amount": 2}', "'amount' comes twice"),
-        ('{"amount": {"a": {"b": 1, "b": 2}}}', "'amount' holds a key that comes twice"),
-        (f'{{"amount": {"1" * 5000}}}', "'amount' holds a number with too many digits"),
+        ('{"to": "Ada", "amount": 1e999}', "'amount' contains a number that is not finite"),
+        ('{"amount": [NaN]}', "'amount' contains a number that is not finite"),
+        ('{"amount": -Infinity}', "'amount' contains a number that is not finite"),
+        ('{"amount": 1e-999}', "'amount' contains a number beyond the range"),
+        ('{"amount": "\\ud800"}', "'amount' contains half a surrogate pair"),
+        ('{"amount": 1, "amount": 2}', "contain 'amount' twice"),
+        ('{"amount": {"a": {"b": 1, "b": 2}}}', "'amount' contains a key that comes twice"),
+        (f'{{"amount": {"1" * 5000}}}', "'amount' contains a number with too many digits"),
     ],
 )
 @pytest.mark.parametrize("context", ["args", None, lambda _: {"fixed": 1}])
@@ -89,7 +89,7 @@ def test_a_number_that_a_model_wrote_arrives_as_written(gateway: Gateway, guarde
 def test_a_context_of_the_user_must_be_json_too(gateway: Gateway, guarded: Any) -> None:
     decision = guarded(context=lambda _: {"ok": 1, "limit": {1}}).check(ToolCall("send"))
     assert not decision.allowed
-    assert "the member of the context 'limit' holds a value of type set" in (decision.reason or "")
+    assert "the member of the context 'limit' contains a value of type set" in (decision.reason or "")
     assert gateway.received == []
 
 
@@ -164,7 +164,7 @@ def test_arguments_that_cannot_be_read_are_denied_and_nobody_is_asked(
     assert not decision.allowed
     assert decision.degraded
     assert gateway.received == []
-    assert re.search("arguments of the tool call|the argument 'a' holds", caplog.text)
+    assert re.search("arguments of the tool call|the argument 'a' contains", caplog.text)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

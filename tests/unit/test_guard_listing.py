@@ -93,7 +93,7 @@ def test_the_tools_of_several_agents_are_not_listed_as_those_of_one(
     guard = guarded(agents={"one": "token.of.one", "two": "token.of.two"}, on_error=on_error)
     gateway.answers({"decisions": [{**ALLOWED, "action": "execute:a"}, {**ALLOWED, "action": "execute:b"}]})
     if on_error == "raise":
-        with pytest.raises(ConfigurationError, match="one agent at a time"):
+        with pytest.raises(ConfigurationError, match="several agents"):
             visible(guard, *calls)
     else:
         assert visible(guard, *calls) == [False, False]
@@ -130,7 +130,7 @@ def test_an_error_of_the_gateway_lists_nothing_even_with_on_error_raise(
 
 
 def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if "known so far" in record.getMessage()]
+    return [record.getMessage() for record in caplog.records if "with this name" in record.getMessage()]
 
 
 def test_a_name_that_no_tool_has_is_warned_of_once_with_the_nearest(
@@ -141,9 +141,9 @@ def test_a_name_that_no_tool_has_is_warned_of_once_with_the_nearest(
     for _ in range(2):
         guard.check_names(tools=["search", "find"], agents=["clerk", "buyer"])
     assert warned(caplog) == [
-        "action_map has the name 'serch', but no tool known so far is called that. Did you mean 'search'?",
-        "action_map has the name 'zz', but no tool known so far is called that. There is 'find', 'search'.",
-        "agents has the name 'clark', but no agent known so far is called that. Did you mean 'clerk'?",
+        "action_map contains 'serch', but there is no tool with this name. Did you mean 'search'?",
+        "action_map contains 'zz', but there is no tool with this name. Known names: 'find', 'search'.",
+        "agents contains 'clark', but there is no agent with this name. Did you mean 'clerk'?",
     ]
 
 

@@ -5,12 +5,9 @@ import collections.abc
 import gc
 import inspect
 import operator
-import subprocess
-import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +18,6 @@ from meshguard.guard import Guard, ToolCall
 
 from .test_any_answer import CALLS
 
-HERE = Path(__file__).parent
 METHODS = sorted(
     name
     for name, method in inspect.getmembers(AsyncMeshGuardClient, inspect.isfunction)
@@ -245,37 +241,3 @@ def test_cancelling_reaches_the_request() -> None:
             await task
 
     run(scenario)
-
-
-def _marked() -> dict[int, set[str]]:
-    lines = (HERE / "typed_mistakes.py").read_text().splitlines()
-    return {
-        number: set(line.partition("# wrong for ")[2].split(" and "))
-        for number, line in enumerate(lines, 1)
-        if "# wrong for " in line
-    }
-
-
-def _reported(*command: str) -> set[int]:
-    done = subprocess.run(
-        [sys.executable, "-m", *command, str(HERE / "typed_mistakes.py")],
-        cwd=HERE.parents[1],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if "error" in line and "typed_mistakes.py:" in line]
-    return {int(line.partition("typed_mistakes.py:")[2].partition(":")[0]) for line in lines}
-
-
-@pytest.mark.parametrize(
-    ("checker", "command"),
-    [
-        ("mypy", ("mypy", "--strict", "--enable-error-code=truthy-bool", "--no-incremental")),
-        ("pyright", ("pyright", "--pythonpath", sys.executable)),
-    ],
-)
-def test_type_checkers_flag_a_forgotten_await(checker: str, command: tuple[str, ...]) -> None:
-    expected = {number for number, checkers in _marked().items() if checker in checkers}
-    assert len(expected) > 10
-    assert _reported(*command) == expected

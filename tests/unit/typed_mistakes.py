@@ -1,7 +1,13 @@
-"""Forgotten awaits that type checkers must flag, on the lines marked so; checked by a test, never run."""
+"""Mistakes that the named type checkers must flag, such as forgotten awaits; checked by a test, never run."""
+# mypy: enable-error-code="deprecated, truthy-bool"
 # ruff: noqa: T201
 
-from meshguard import AsyncMeshGuardClient
+from meshguard import AsyncMeshGuardClient, MeshGuardClient
+
+
+@MeshGuardClient().govern("write:email")  # wrong for mypy
+async def send(to: str) -> str:
+    return to
 
 
 async def conditions(client: AsyncMeshGuardClient) -> None:

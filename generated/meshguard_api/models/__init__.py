@@ -49,7 +49,6 @@ from .metadata import Metadata
 from .policy import Policy
 from .policy_document import PolicyDocument
 from .policy_list import PolicyList
-from .policy_trust_tier import PolicyTrustTier
 from .policy_validation import PolicyValidation
 from .rate_limit_error import RateLimitError
 from .rule import Rule
@@ -63,6 +62,7 @@ from .time_tests_weekdays_item import TimeTestsWeekdaysItem
 from .trust_tier import TrustTier
 from .trust_tier_tests import TrustTierTests
 from .update_agent_request import UpdateAgentRequest
+from .upstream_query import UpstreamQuery
 from .value_tests import ValueTests
 
 __all__ = (
@@ -115,7 +115,6 @@ __all__ = (
     "Policy",
     "PolicyDocument",
     "PolicyList",
-    "PolicyTrustTier",
     "PolicyValidation",
     "RateLimitError",
     "Rule",
@@ -129,5 +128,6 @@ __all__ = (
     "TrustTier",
     "TrustTierTests",
     "UpdateAgentRequest",
+    "UpstreamQuery",
     "ValueTests",
 )

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 
-from ..models.policy_trust_tier import PolicyTrustTier, check_policy_trust_tier
+from ..models.trust_tier import TrustTier, check_trust_tier
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="AppliesTo")
@@ -17,12 +17,12 @@ class AppliesTo:
     policy applies to every agent.
 
         Attributes:
-            trust_tiers (list[PolicyTrustTier] | Unset): Trust tiers of the agents.
+            trust_tiers (list[TrustTier] | Unset): Trust tiers of the agents.
             tags (list[str] | Unset): Tags, of which the agent has one or more.
             agent_ids (list[str] | Unset): Ids of the agents.
     """
 
-    trust_tiers: list[PolicyTrustTier] | Unset = UNSET
+    trust_tiers: list[TrustTier] | Unset = UNSET
     tags: list[str] | Unset = UNSET
     agent_ids: list[str] | Unset = UNSET
 
@@ -58,11 +58,11 @@ class AppliesTo:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
         _trust_tiers = d.pop("trustTiers", UNSET)
-        trust_tiers: list[PolicyTrustTier] | Unset = UNSET
+        trust_tiers: list[TrustTier] | Unset = UNSET
         if _trust_tiers is not UNSET:
             trust_tiers = []
             for trust_tiers_item_data in _trust_tiers:
-                trust_tiers_item = check_policy_trust_tier(trust_tiers_item_data)
+                trust_tiers_item = check_trust_tier(trust_tiers_item_data)
 
                 trust_tiers.append(trust_tiers_item)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,7 +30,7 @@ class AuditEntry:
 
         Attributes:
             id (str): The entry's id, `aud_…`.
-            timestamp (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+            timestamp (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
             trace_id (str): 1 to 128 visible ASCII characters.
             kind (str): Known values are `decision`, `admin` and `cut`.
             action (str): What was asked for, or what an administrator did.
@@ -47,6 +48,9 @@ class AuditEntry:
             would_deny (bool | Unset): Present and true when mode `audit` let a denied action pass.
             policy (str | Unset): The policy that decided.
             rule (str | Unset): The rule that decided.
+            hint (str | Unset): What comes nearest to allowing a denied action: a rule, and the tests that stand against it,
+                without the
+                values of the request's context.
             method (str | Unset): The HTTP method, for a proxied request.
             path (str | Unset): The upstream path, for a proxied request.
             status (int | Unset): The HTTP status that the gateway answered itself. Absent for a proxied request that was
@@ -57,7 +61,7 @@ class AuditEntry:
     """
 
     id: str
-    timestamp: str
+    timestamp: datetime.datetime
     trace_id: str
     kind: str
     action: str
@@ -75,6 +79,7 @@ class AuditEntry:
     would_deny: bool | Unset = UNSET
     policy: str | Unset = UNSET
     rule: str | Unset = UNSET
+    hint: str | Unset = UNSET
     method: str | Unset = UNSET
     path: str | Unset = UNSET
     status: int | Unset = UNSET
@@ -85,7 +90,7 @@ class AuditEntry:
     def to_dict(self) -> dict[str, Any]:
         id = self.id
 
-        timestamp = self.timestamp
+        timestamp = self.timestamp.isoformat()
 
         trace_id = self.trace_id
 
@@ -120,6 +125,8 @@ class AuditEntry:
         policy = self.policy
 
         rule = self.rule
+
+        hint = self.hint
 
         method = self.method
 
@@ -167,6 +174,8 @@ class AuditEntry:
             field_dict["policy"] = policy
         if rule is not UNSET:
             field_dict["rule"] = rule
+        if hint is not UNSET:
+            field_dict["hint"] = hint
         if method is not UNSET:
             field_dict["method"] = method
         if path is not UNSET:
@@ -188,7 +197,7 @@ class AuditEntry:
         d = dict(src_dict)
         id = d.pop("id")
 
-        timestamp = d.pop("timestamp")
+        timestamp = datetime.datetime.fromisoformat(d.pop("timestamp"))
 
         trace_id = d.pop("traceId")
 
@@ -223,6 +232,8 @@ class AuditEntry:
         policy = d.pop("policy", UNSET)
 
         rule = d.pop("rule", UNSET)
+
+        hint = d.pop("hint", UNSET)
 
         method = d.pop("method", UNSET)
 
@@ -264,6 +275,7 @@ class AuditEntry:
             would_deny=would_deny,
             policy=policy,
             rule=rule,
+            hint=hint,
             method=method,
             path=path,
             status=status,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -16,13 +17,13 @@ class AuditTombstone:
     Attributes:
         count (int): How many entries were removed.
         hash_ (str): The hash of the last of them.
-        pruned_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        pruned_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
         signature (str): HMAC-SHA256 over stream, count, hash and prunedAt with the gateway's key, in hexadecimal.
     """
 
     count: int
     hash_: str
-    pruned_at: str
+    pruned_at: datetime.datetime
     signature: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -31,7 +32,7 @@ class AuditTombstone:
 
         hash_ = self.hash_
 
-        pruned_at = self.pruned_at
+        pruned_at = self.pruned_at.isoformat()
 
         signature = self.signature
 
@@ -55,7 +56,7 @@ class AuditTombstone:
 
         hash_ = d.pop("hash")
 
-        pruned_at = d.pop("prunedAt")
+        pruned_at = datetime.datetime.fromisoformat(d.pop("prunedAt"))
 
         signature = d.pop("signature")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -26,10 +27,14 @@ class CreatedAgent:
         tags (list[str]): Labels that policies can apply to, each once, in the order given.
         metadata (Metadata): Facts about the agent that conditions may look at; replaced whole.
         status (str): Known values are `active` and `revoked`.
-        created_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
-        updated_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        created_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
+        updated_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
         token (str): The agent's credential.
-        expires_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        expires_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
+        description (str | Unset): What the agent is for, in words; absent when it has none.
+        capabilities (list[str] | Unset): What the agent is meant to do, as its creator put it; absent when nothing was.
+            Decisions do not use it:
+            policies say what an agent may do.
         org_id (str | Unset): The organisation, where a gateway serves several.
     """
 
@@ -39,10 +44,12 @@ class CreatedAgent:
     tags: list[str]
     metadata: Metadata
     status: str
-    created_at: str
-    updated_at: str
+    created_at: datetime.datetime
+    updated_at: datetime.datetime
     token: str
-    expires_at: str
+    expires_at: datetime.datetime
+    description: str | Unset = UNSET
+    capabilities: list[str] | Unset = UNSET
     org_id: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -59,13 +66,19 @@ class CreatedAgent:
 
         status = self.status
 
-        created_at = self.created_at
+        created_at = self.created_at.isoformat()
 
-        updated_at = self.updated_at
+        updated_at = self.updated_at.isoformat()
 
         token = self.token
 
-        expires_at = self.expires_at
+        expires_at = self.expires_at.isoformat()
+
+        description = self.description
+
+        capabilities: list[str] | Unset = UNSET
+        if not isinstance(self.capabilities, Unset):
+            capabilities = self.capabilities
 
         org_id = self.org_id
 
@@ -85,6 +98,10 @@ class CreatedAgent:
                 "expiresAt": expires_at,
             }
         )
+        if description is not UNSET:
+            field_dict["description"] = description
+        if capabilities is not UNSET:
+            field_dict["capabilities"] = capabilities
         if org_id is not UNSET:
             field_dict["orgId"] = org_id
 
@@ -107,13 +124,17 @@ class CreatedAgent:
 
         status = d.pop("status")
 
-        created_at = d.pop("createdAt")
+        created_at = datetime.datetime.fromisoformat(d.pop("createdAt"))
 
-        updated_at = d.pop("updatedAt")
+        updated_at = datetime.datetime.fromisoformat(d.pop("updatedAt"))
 
         token = d.pop("token")
 
-        expires_at = d.pop("expiresAt")
+        expires_at = datetime.datetime.fromisoformat(d.pop("expiresAt"))
+
+        description = d.pop("description", UNSET)
+
+        capabilities = cast(list[str], d.pop("capabilities", UNSET))
 
         org_id = d.pop("orgId", UNSET)
 
@@ -128,6 +149,8 @@ class CreatedAgent:
             updated_at=updated_at,
             token=token,
             expires_at=expires_at,
+            description=description,
+            capabilities=capabilities,
             org_id=org_id,
         )
 

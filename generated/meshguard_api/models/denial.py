@@ -27,6 +27,7 @@ class Denial:
         resource (str | Unset): What the action is done to, without control characters. Often a path or an id.
         policy (str | Unset): The policy that decided; absent when none matched.
         rule (str | Unset): The rule that decided; absent when none matched.
+        hint (str | Unset): What comes nearest to allowing it; only where the gateway's `EXPLAIN_TO_AGENTS` is on.
     """
 
     error: str
@@ -38,6 +39,7 @@ class Denial:
     resource: str | Unset = UNSET
     policy: str | Unset = UNSET
     rule: str | Unset = UNSET
+    hint: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -59,6 +61,8 @@ class Denial:
 
         rule = self.rule
 
+        hint = self.hint
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -77,6 +81,8 @@ class Denial:
             field_dict["policy"] = policy
         if rule is not UNSET:
             field_dict["rule"] = rule
+        if hint is not UNSET:
+            field_dict["hint"] = hint
 
         return field_dict
 
@@ -101,6 +107,8 @@ class Denial:
 
         rule = d.pop("rule", UNSET)
 
+        hint = d.pop("hint", UNSET)
+
         denial = cls(
             error=error,
             message=message,
@@ -111,6 +119,7 @@ class Denial:
             resource=resource,
             policy=policy,
             rule=rule,
+            hint=hint,
         )
 
         denial.additional_properties = d

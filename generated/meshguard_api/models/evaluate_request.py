@@ -25,13 +25,13 @@ class EvaluateRequest:
         resource (str | Unset): What the action is done to, without control characters. Often a path or an id.
         context (Context | Unset): Facts about this one request, such as the arguments of the tool call, for conditions
             to look at.
-        explain (bool | Unset): Whether the decision is to say how it came about. Default: False.
+        explain (bool | Unset): Whether to explain the decision; not explained by default.
     """
 
     action: str
     resource: str | Unset = UNSET
     context: Context | Unset = UNSET
-    explain: bool | Unset = False
+    explain: bool | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         action = self.action

@@ -24,6 +24,9 @@ class Explanation:
         summary (str): The decision and its cause, in one sentence.
         policies (list[ExplainedPolicy]): Every policy considered.
         decided_by (DecidingRule | Unset): The rule that decided.
+        hint (str | Unset): What comes nearest to allowing a denied action: a rule, and the tests that stand against it.
+            Another action is
+            proposed only if it is allowed. Absent when the action is allowed, or the agent may do nothing at all.
         change (str | Unset): The one change that would turn the decision around; absent when no single one does, or
             none was found within
             the limit of work.
@@ -33,6 +36,7 @@ class Explanation:
     summary: str
     policies: list[ExplainedPolicy]
     decided_by: DecidingRule | Unset = UNSET
+    hint: str | Unset = UNSET
     change: str | Unset = UNSET
     truncated: bool | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -49,6 +53,8 @@ class Explanation:
         if not isinstance(self.decided_by, Unset):
             decided_by = self.decided_by.to_dict()
 
+        hint = self.hint
+
         change = self.change
 
         truncated = self.truncated
@@ -63,6 +69,8 @@ class Explanation:
         )
         if decided_by is not UNSET:
             field_dict["decidedBy"] = decided_by
+        if hint is not UNSET:
+            field_dict["hint"] = hint
         if change is not UNSET:
             field_dict["change"] = change
         if truncated is not UNSET:
@@ -92,6 +100,8 @@ class Explanation:
         else:
             decided_by = DecidingRule.from_dict(_decided_by)
 
+        hint = d.pop("hint", UNSET)
+
         change = d.pop("change", UNSET)
 
         truncated = d.pop("truncated", UNSET)
@@ -100,6 +110,7 @@ class Explanation:
             summary=summary,
             policies=policies,
             decided_by=decided_by,
+            hint=hint,
             change=change,
             truncated=truncated,
         )

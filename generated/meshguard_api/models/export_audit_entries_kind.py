@@ -1,9 +1,10 @@
 from typing import Literal
 
-ExportAuditEntriesKind = Literal["admin", "cut", "decision"]
+ExportAuditEntriesKind = Literal["admin", "all", "cut", "decision"]
 
 EXPORT_AUDIT_ENTRIES_KIND_VALUES: set[ExportAuditEntriesKind] = {
     "admin",
+    "all",
     "cut",
     "decision",
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +24,7 @@ class Health:
         status (str): Known values are `healthy` and `unhealthy`.
         version (str): The gateway's version.
         mode (str): Known values are `enforce` and `audit`.
-        timestamp (str | Unset): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        timestamp (datetime.datetime | Unset): A time as RFC 3339 in UTC with milliseconds and `Z`.
         uptime (float | Unset): Seconds since the gateway started. With the admin token only.
         checks (HealthChecks | Unset): Each part of the gateway; `ok`, or a sentence that says what is the matter. With
             the admin token only.
@@ -32,7 +33,7 @@ class Health:
     status: str
     version: str
     mode: str
-    timestamp: str | Unset = UNSET
+    timestamp: datetime.datetime | Unset = UNSET
     uptime: float | Unset = UNSET
     checks: HealthChecks | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -44,7 +45,9 @@ class Health:
 
         mode = self.mode
 
-        timestamp = self.timestamp
+        timestamp: str | Unset = UNSET
+        if not isinstance(self.timestamp, Unset):
+            timestamp = self.timestamp.isoformat()
 
         uptime = self.uptime
 
@@ -81,7 +84,12 @@ class Health:
 
         mode = d.pop("mode")
 
-        timestamp = d.pop("timestamp", UNSET)
+        _timestamp = d.pop("timestamp", UNSET)
+        timestamp: datetime.datetime | Unset
+        if isinstance(_timestamp, Unset):
+            timestamp = UNSET
+        else:
+            timestamp = datetime.datetime.fromisoformat(_timestamp)
 
         uptime = d.pop("uptime", UNSET)
 

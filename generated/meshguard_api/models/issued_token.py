@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -16,12 +17,12 @@ class IssuedToken:
     Attributes:
         id (str): The agent's id.
         token (str): The agent's credential.
-        expires_at (str): A moment as RFC 3339 in UTC with milliseconds and `Z`.
+        expires_at (datetime.datetime): A time as RFC 3339 in UTC with milliseconds and `Z`.
     """
 
     id: str
     token: str
-    expires_at: str
+    expires_at: datetime.datetime
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -29,7 +30,7 @@ class IssuedToken:
 
         token = self.token
 
-        expires_at = self.expires_at
+        expires_at = self.expires_at.isoformat()
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -50,7 +51,7 @@ class IssuedToken:
 
         token = d.pop("token")
 
-        expires_at = d.pop("expiresAt")
+        expires_at = datetime.datetime.fromisoformat(d.pop("expiresAt"))
 
         issued_token = cls(
             id=id,

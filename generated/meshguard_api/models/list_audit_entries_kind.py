@@ -1,9 +1,10 @@
 from typing import Literal
 
-ListAuditEntriesKind = Literal["admin", "cut", "decision"]
+ListAuditEntriesKind = Literal["admin", "all", "cut", "decision"]
 
 LIST_AUDIT_ENTRIES_KIND_VALUES: set[ListAuditEntriesKind] = {
     "admin",
+    "all",
     "cut",
     "decision",
 }

@@ -24,6 +24,9 @@ class Policy:
     Attributes:
         name (str): 1 to 128 letters, digits, dots, underscores and hyphens.
         rules (list[Rule]): The rules. Their order decides only which one is reported.
+        id (str | Unset): An id from another tool; kept, and not interpreted. `list_policies` shows the name where there
+            is none, so that
+            every policy and rule that is listed has an id.
         version (str | Unset): The author's version; kept, and not interpreted.
         description (str | Unset): What the policy is for, in words.
         applies_to (AppliesTo | Unset): The agents a policy applies to. Every key present must match; within a key any
@@ -36,6 +39,7 @@ class Policy:
 
     name: str
     rules: list[Rule]
+    id: str | Unset = UNSET
     version: str | Unset = UNSET
     description: str | Unset = UNSET
     applies_to: AppliesTo | Unset = UNSET
@@ -49,6 +53,8 @@ class Policy:
         for rules_item_data in self.rules:
             rules_item = rules_item_data.to_dict()
             rules.append(rules_item)
+
+        id = self.id
 
         version = self.version
 
@@ -74,6 +80,8 @@ class Policy:
                 "rules": rules,
             }
         )
+        if id is not UNSET:
+            field_dict["id"] = id
         if version is not UNSET:
             field_dict["version"] = version
         if description is not UNSET:
@@ -103,6 +111,8 @@ class Policy:
 
             rules.append(rules_item)
 
+        id = d.pop("id", UNSET)
+
         version = d.pop("version", UNSET)
 
         description = d.pop("description", UNSET)
@@ -131,6 +141,7 @@ class Policy:
         policy = cls(
             name=name,
             rules=rules,
+            id=id,
             version=version,
             description=description,
             applies_to=applies_to,

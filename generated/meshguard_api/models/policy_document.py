@@ -11,7 +11,7 @@ T = TypeVar("T", bound="PolicyDocument")
 
 @_attrs_define
 class PolicyDocument:
-    """What is meant as a policy, sound or not."""
+    """A policy, valid or not; an object in any case."""
 
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 

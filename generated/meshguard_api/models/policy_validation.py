@@ -19,7 +19,7 @@ class PolicyValidation:
 
     Attributes:
         valid (bool): Whether the policy could be applied.
-        errors (list[ErrorDetail]): What keeps it from being applied.
+        errors (list[ErrorDetail]): What keeps it from being applied; the first 20 errors.
         warnings (list[ErrorDetail]): What is probably not meant.
     """
 

@@ -22,17 +22,21 @@ class Rule:
     Attributes:
         effect (Effect): What a rule does when it matches, or a policy when no rule does (deny when left out).
         actions (list[str]): Patterns of actions, any of which may match.
+        id (str | Unset): An id from another tool; kept, and not interpreted. `list_policies` shows the name where there
+            is none, so that
+            every policy and rule that is listed has an id.
         name (str | Unset): Unique in the policy; "rule 1" (its place, from 1) when left out.
         description (str | Unset): What the rule is for, in words.
-        conditions (Conditions | Unset): Subjects and their tests; all must hold. Subjects are `resource`, `action`,
-            `tags`, `trustTier`, `agentId`,
-            `agentName`, `time`, `context.<dotted path>` and `metadata.<dotted path>`; `any` and `all` nest conditions. A
-            bare scalar is `equals`, a bare list is `in`; for `tags` they mean "has any of".
+        conditions (Conditions | Unset): Subjects and their tests; all must hold. Beside the subjects named here,
+            `context.<dotted path>` and
+            `metadata.<dotted path>` are subjects. A bare value stands for `equals`, a bare list for `in`; for `tags` both
+            mean "has any of".
         reason (str | Unset): The reason given when this rule decides.
     """
 
     effect: Effect
     actions: list[str]
+    id: str | Unset = UNSET
     name: str | Unset = UNSET
     description: str | Unset = UNSET
     conditions: Conditions | Unset = UNSET
@@ -42,6 +46,8 @@ class Rule:
         effect: str = self.effect
 
         actions = self.actions
+
+        id = self.id
 
         name = self.name
 
@@ -61,6 +67,8 @@ class Rule:
                 "actions": actions,
             }
         )
+        if id is not UNSET:
+            field_dict["id"] = id
         if name is not UNSET:
             field_dict["name"] = name
         if description is not UNSET:
@@ -81,6 +89,8 @@ class Rule:
 
         actions = cast(list[str], d.pop("actions"))
 
+        id = d.pop("id", UNSET)
+
         name = d.pop("name", UNSET)
 
         description = d.pop("description", UNSET)
@@ -97,6 +107,7 @@ class Rule:
         rule = cls(
             effect=effect,
             actions=actions,
+            id=id,
             name=name,
             description=description,
             conditions=conditions,

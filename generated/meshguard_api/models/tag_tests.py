@@ -16,9 +16,9 @@ class TagTests:
 
     Attributes:
         equals (str | Unset): A tag or an agent id.
-        in_ (list[str] | Unset):
-        contains (list[str] | str | Unset):
-        exists (bool | Unset):
+        in_ (list[str] | Unset): Tags or agent ids, any of which may match.
+        contains (list[str] | str | Unset): One tag or a list of them, any of which may match.
+        exists (bool | Unset): Whether the agent has a tag.
         not_ (TagTests | Unset): Tests of `tags`; all must hold. `equals`, `in` and `contains` mean "has any of".
     """
 
@@ -79,9 +79,9 @@ class TagTests:
             try:
                 if not isinstance(data, list):
                     raise TypeError()
-                contains_type_1 = cast(list[str], data)
+                componentsschemas_policy_label_or_labels_type_1 = cast(list[str], data)
 
-                return contains_type_1
+                return componentsschemas_policy_label_or_labels_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
             return cast(list[str] | str | Unset, data)

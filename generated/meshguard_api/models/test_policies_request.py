@@ -31,6 +31,7 @@ class TestPoliciesRequest:
             to look at.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
         candidate (Policy | Unset): What agents may do. A policy is in force whole or not at all.
+        candidate_text (str | Unset): The same as YAML 1.2 or JSON text; not together with `candidate`.
     """
 
     action: str
@@ -40,6 +41,7 @@ class TestPoliciesRequest:
     context: Context | Unset = UNSET
     policy: str | Unset = UNSET
     candidate: Policy | Unset = UNSET
+    candidate_text: str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
         action = self.action
@@ -62,6 +64,8 @@ class TestPoliciesRequest:
         if not isinstance(self.candidate, Unset):
             candidate = self.candidate.to_dict()
 
+        candidate_text = self.candidate_text
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -81,6 +85,8 @@ class TestPoliciesRequest:
             field_dict["policy"] = policy
         if candidate is not UNSET:
             field_dict["candidate"] = candidate
+        if candidate_text is not UNSET:
+            field_dict["candidateText"] = candidate_text
 
         return field_dict
 
@@ -120,6 +126,8 @@ class TestPoliciesRequest:
         else:
             candidate = Policy.from_dict(_candidate)
 
+        candidate_text = d.pop("candidateText", UNSET)
+
         test_policies_request = cls(
             action=action,
             agent_id=agent_id,
@@ -128,6 +136,7 @@ class TestPoliciesRequest:
             context=context,
             policy=policy,
             candidate=candidate,
+            candidate_text=candidate_text,
         )
 
         return test_policies_request

@@ -25,7 +25,7 @@ class TextTests:
         gte (str | Unset): A text.
         lt (str | Unset): A text.
         lte (str | Unset): A text.
-        exists (bool | Unset):
+        exists (bool | Unset): Whether there is a value.
         within (list[str] | str | Unset): One text or a list of them, any of which may match; none of them empty.
         host (list[str] | str | Unset): One host or a list of them, any of which may match. The value is read as a URL
             or a bare `host[:port]`; one that

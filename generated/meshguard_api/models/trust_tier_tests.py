@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from attrs import define as _attrs_define
 
-from ..models.policy_trust_tier import PolicyTrustTier, check_policy_trust_tier
+from ..models.trust_tier import TrustTier, check_trust_tier
 from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="TrustTierTests")
@@ -16,14 +16,16 @@ class TrustTierTests:
     """Tests of `trustTier`; all must hold.
 
     Attributes:
-        equals (PolicyTrustTier | Unset): A trust tier; `untrusted` is read as `unverified`.
-        in_ (list[PolicyTrustTier] | Unset):
-        exists (bool | Unset):
+        equals (TrustTier | Unset): How far an agent is trusted, low to high: `unverified`, `verified`, `trusted`,
+            `privileged`. `untrusted` is
+            read as `unverified`.
+        in_ (list[TrustTier] | Unset): Trust tiers, any of which may match.
+        exists (bool | Unset): Whether there is a value.
         not_ (TrustTierTests | Unset): Tests of `trustTier`; all must hold.
     """
 
-    equals: PolicyTrustTier | Unset = UNSET
-    in_: list[PolicyTrustTier] | Unset = UNSET
+    equals: TrustTier | Unset = UNSET
+    in_: list[TrustTier] | Unset = UNSET
     exists: bool | Unset = UNSET
     not_: TrustTierTests | Unset = UNSET
 
@@ -35,9 +37,11 @@ class TrustTierTests:
         in_: list[str] | Unset = UNSET
         if not isinstance(self.in_, Unset):
             in_ = []
-            for in_item_data in self.in_:
-                in_item: str = in_item_data
-                in_.append(in_item)
+            for componentsschemas_policy_trust_tiers_item_data in self.in_:
+                componentsschemas_policy_trust_tiers_item: str = (
+                    componentsschemas_policy_trust_tiers_item_data
+                )
+                in_.append(componentsschemas_policy_trust_tiers_item)
 
         exists = self.exists
 
@@ -63,20 +67,22 @@ class TrustTierTests:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
         _equals = d.pop("equals", UNSET)
-        equals: PolicyTrustTier | Unset
+        equals: TrustTier | Unset
         if isinstance(_equals, Unset):
             equals = UNSET
         else:
-            equals = check_policy_trust_tier(_equals)
+            equals = check_trust_tier(_equals)
 
         _in_ = d.pop("in", UNSET)
-        in_: list[PolicyTrustTier] | Unset = UNSET
+        in_: list[TrustTier] | Unset = UNSET
         if _in_ is not UNSET:
             in_ = []
-            for in_item_data in _in_:
-                in_item = check_policy_trust_tier(in_item_data)
+            for componentsschemas_policy_trust_tiers_item_data in _in_:
+                componentsschemas_policy_trust_tiers_item = check_trust_tier(
+                    componentsschemas_policy_trust_tiers_item_data
+                )
 
-                in_.append(in_item)
+                in_.append(componentsschemas_policy_trust_tiers_item)
 
         exists = d.pop("exists", UNSET)
 

@@ -19,13 +19,14 @@ class ValueTests:
         in_ (list[bool | float | str] | Unset): Scalars, any of which may match.
         starts_with (list[str] | str | Unset): One text or a list of them, any of which may match; none of them empty.
         ends_with (list[str] | str | Unset): One text or a list of them, any of which may match; none of them empty.
-        contains (bool | float | list[bool | float | str] | str | Unset):
+        contains (bool | float | list[bool | float | str] | str | Unset): One part or member, or a list of them, any of
+            which may match.
         matches (list[str] | str | Unset): One glob or a list of them, any of which may match.
         gt (float | str | Unset): A number or a text; a value of another type is an error.
         gte (float | str | Unset): A number or a text; a value of another type is an error.
         lt (float | str | Unset): A number or a text; a value of another type is an error.
         lte (float | str | Unset): A number or a text; a value of another type is an error.
-        exists (bool | Unset):
+        exists (bool | Unset): Whether there is a value.
         within (list[str] | str | Unset): One text or a list of them, any of which may match; none of them empty.
         host (list[str] | str | Unset): One host or a list of them, any of which may match. The value is read as a URL
             or a bare `host[:port]`; one that
@@ -91,10 +92,14 @@ class ValueTests:
             contains = UNSET
         elif isinstance(self.contains, list):
             contains = []
-            for contains_type_1_item_data in self.contains:
-                contains_type_1_item: bool | float | str
-                contains_type_1_item = contains_type_1_item_data
-                contains.append(contains_type_1_item)
+            for (
+                componentsschemas_policy_part_or_parts_type_1_item_data
+            ) in self.contains:
+                componentsschemas_policy_part_or_parts_type_1_item: bool | float | str
+                componentsschemas_policy_part_or_parts_type_1_item = (
+                    componentsschemas_policy_part_or_parts_type_1_item_data
+                )
+                contains.append(componentsschemas_policy_part_or_parts_type_1_item)
 
         else:
             contains = self.contains
@@ -269,20 +274,28 @@ class ValueTests:
             try:
                 if not isinstance(data, list):
                     raise TypeError()
-                contains_type_1 = []
-                _contains_type_1 = data
-                for contains_type_1_item_data in _contains_type_1:
+                componentsschemas_policy_part_or_parts_type_1 = []
+                _componentsschemas_policy_part_or_parts_type_1 = data
+                for (
+                    componentsschemas_policy_part_or_parts_type_1_item_data
+                ) in _componentsschemas_policy_part_or_parts_type_1:
 
-                    def _parse_contains_type_1_item(data: object) -> bool | float | str:
+                    def _parse_componentsschemas_policy_part_or_parts_type_1_item(
+                        data: object,
+                    ) -> bool | float | str:
                         return cast(bool | float | str, data)
 
-                    contains_type_1_item = _parse_contains_type_1_item(
-                        contains_type_1_item_data
+                    componentsschemas_policy_part_or_parts_type_1_item = (
+                        _parse_componentsschemas_policy_part_or_parts_type_1_item(
+                            componentsschemas_policy_part_or_parts_type_1_item_data
+                        )
                     )
 
-                    contains_type_1.append(contains_type_1_item)
+                    componentsschemas_policy_part_or_parts_type_1.append(
+                        componentsschemas_policy_part_or_parts_type_1_item
+                    )
 
-                return contains_type_1
+                return componentsschemas_policy_part_or_parts_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
             return cast(bool | float | list[bool | float | str] | str | Unset, data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from meshguard.contract.cases.case import case
 from meshguard.contract.exchange import Exchange, Violation
 from meshguard.contract.subject import (
@@ -17,8 +19,12 @@ from meshguard.contract.subject import (
     expect_allowed,
     expect_denied,
     expect_fields,
+    expect_header,
     expect_that,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @case("create_agent; schema CreatedAgent")
@@ -31,6 +37,21 @@ def a_new_agent_is_answered_with_201_and_a_token_that_works(gateway: Subject) ->
     expect_fields(answer, tags=["a", "b"], metadata={"team": "x"})
     asked = gateway.evaluate(str(created.get("token")), gateway.read("x"))
     expect(asked, OK)
+
+
+@case("create_agent, issue_token; parameter IdempotencyKey")
+def a_repeated_request_with_a_key_creates_nothing(gateway: Subject) -> None:
+    """A request with the key of an earlier one gets its response; with another path or body it gets 409."""
+    body = {"name": gateway.prefix, "tags": [gateway.prefix]}
+    created = _keyed(gateway, "/admin/agents", f"{gateway.prefix}-agent", body)
+    headers = {"Idempotency-Key": f"{gateway.prefix}-agent"}
+    changes: tuple[dict[str, object], ...] = ({"name": f"{gateway.prefix}-other"}, {"tags": []})
+    for change in changes:
+        other = gateway.admin("POST", "/admin/agents", json={**body, **change}, headers=headers)
+        expect_fields(expect(other, CONFLICT), error="conflict")
+    found, answer = _ids(gateway, f"/admin/agents?tag={gateway.prefix}")
+    expect_that(found.count(created) == 1, "the agent is not listed once", answer)
+    _keyed(gateway, f"/admin/agents/{created}/token", f"{gateway.prefix}-token")
 
 
 @case("schema TrustTier")
@@ -81,6 +102,19 @@ def an_empty_change_is_refused(gateway: Subject) -> None:
     for body in ({}, {"metadata": None}, {"name": None}, {"status": "revoked"}):
         expect(gateway.admin("PATCH", f"/admin/agents/{agent.id}", json=body), BAD_REQUEST)
     expect_fields(_stored(gateway, agent), metadata={"team": "x"}, status="active")
+
+
+@case("create_agent, update_agent, put_agent; schema Agent")
+def a_description_and_capabilities_are_kept_and_returned(gateway: Subject) -> None:
+    """Both are returned with the agent and decide nothing; PUT changes what it names, as PATCH does."""
+    kept = {"description": "Answers mail", "capabilities": [gateway.read("*")]}
+    agent = gateway.new_agent(tags=[], metadata={"team": "x"}, **kept)
+    expect_fields(_stored(gateway, agent), **kept)
+    expect_denied(gateway.check(agent.token, gateway.read("x")))
+    changed = gateway.admin("PUT", f"/admin/agents/{agent.id}", json={"name": "other", "description": None})
+    fields = {**kept, "description": None, "name": "other", "metadata": {"team": "x"}}
+    expect_fields(expect(changed, OK), **fields)
+    expect_fields(_stored(gateway, agent), **fields)
 
 
 @case("issue_token")
@@ -151,6 +185,18 @@ def _ids(gateway: Subject, path: str) -> tuple[list[str], Exchange]:
             return ids, answer
         answer = expect(gateway.admin("GET", f"{path}&cursor={page['nextCursor']}"), OK)
     raise Violation("the pages have no end", answer)
+
+
+def _keyed(gateway: Subject, path: str, key: str, body: Mapping[str, object] | None = None) -> str:
+    """Send a request twice and return the id in the response, which is the same."""
+    headers = {"Idempotency-Key": key}
+    first = gateway.admin("POST", path, json=body, headers=headers)
+    agent_id = str(first.object().get("id"))
+    gateway.remember_agent(agent_id)
+    again = expect(gateway.admin("POST", path, json=body, headers=headers), first.status)
+    expect_that(again.object() == first.object(), "the repeated request has another response", again)
+    expect_header(again, "Idempotency-Replayed", "true")
+    return agent_id
 
 
 def _stored(gateway: Subject, agent: Agent) -> Exchange:

@@ -71,7 +71,7 @@ def _ask(gateway: Subject, agent: Agent, thing: str) -> str:
 
 @case("list_audit_entries, parameters")
 def the_filters_of_the_log_hold(gateway: Subject) -> None:
-    """Only entries that fit every filter are listed: agent, decision, action, policy, kind, from, to."""
+    """Only entries that fit each filter: agent, agentId, decision, action, policy, kind, from, to."""
     agent, (first, second) = _busy(gateway, "x", "secret")
     of = f"/admin/audit?agent={agent.id}&"
     moment = _listed(gateway, f"{of}kind=decision")[0][0]["timestamp"]
@@ -81,6 +81,8 @@ def the_filters_of_the_log_hold(gateway: Subject) -> None:
         f"kind=decision&action={gateway.read('x')}": [first],
         f"policy={gateway.prefix}": [second, first],
         f"policy={gateway.prefix}-none": [],
+        f"agentId={agent.id}&kind=decision": [second, first],
+        f"agentId={agent.id}-none": [],
         "kind=decision&from=2999-01-01T00:00:00.000Z": [],
         "kind=decision&to=2000-01-01T00:00:00.000Z": [],
         f"kind=decision&from={moment}&decision=deny": [second] if gateway.mode == "enforce" else [],

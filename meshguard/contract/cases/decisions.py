@@ -21,7 +21,8 @@ from meshguard.contract.subject import (
 
 _MODES = 'description, section "Modes"'
 _CREDENTIALS = 'description, section "Credentials"'
-_BATCH = "/api/v1/pdp/evaluate/batch"
+_EVALUATE = "/api/v1/pdp/evaluate"
+_BATCH = f"{_EVALUATE}/batch"
 
 
 @case("check_action; schema Decision")
@@ -77,6 +78,27 @@ def evaluate_and_check_agree(gateway: Subject) -> None:
         expect_that(is_denied(checked) == is_denied(evaluated), "the decisions differ", evaluated)
         by = {name: checked.object().get(name) for name in ("policy", "rule", "reason", "action")}
         expect_fields(evaluated, **by)
+
+
+@case("check_action, evaluate, evaluate_batch; parameter Meta")
+def a_context_may_come_in_a_header(gateway: Subject) -> None:
+    """X-MeshGuard-Meta is the context; one that is not a JSON object, or a second context, is a 400."""
+    limit = {"context.amount": {"lte": 100}}
+    rule = {"effect": "allow", "actions": [gateway.read("*")], "conditions": limit}
+    policy = gateway.new_policy("meta", rule)
+    gateway.apply(policy)
+    token, action = gateway.new_agent(tags=[policy["name"]]).token, gateway.read("x")
+    expect_allowed(gateway.check(token, action, X_MeshGuard_Meta='{"amount": 100}'))
+    for meta in ('{"amount": 100.000000000000001}', '{"amount": "100"}', "{}"):
+        expect_denied(gateway.check(token, action, X_MeshGuard_Meta=meta))
+    for meta in ("100", "[]", "{", '{"amount": 1, "amount": 2}'):
+        expect(gateway.check(token, action, X_MeshGuard_Meta=meta), BAD_REQUEST)
+    headers = {"X-MeshGuard-Meta": '{"amount": 100}'}
+    one = {"action": action, "context": {"amount": 100}}
+    for path, body in ((_EVALUATE, one), (_BATCH, {"requests": [one]})):
+        expect(gateway.as_agent(token, "POST", path, json=body, headers=headers), BAD_REQUEST)
+    del one["context"]
+    expect_allowed(gateway.as_agent(token, "POST", _EVALUATE, json=one, headers=headers))
 
 
 @case("evaluate")

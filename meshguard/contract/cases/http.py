@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from meshguard.contract.cases.case import case
 from meshguard.contract.document import location
 from meshguard.contract.exchange import Exchange, Violation
@@ -23,6 +25,7 @@ _ERRORS = 'description, section "Errors"'
 _CONVENTIONS = 'description, section "Conventions"'
 _CREDENTIALS = 'description, section "Credentials"'
 _EVALUATE = "/api/v1/pdp/evaluate"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def _expect_error(exchange: Exchange, status: int, code: str) -> None:
@@ -205,3 +208,23 @@ def _refuse_agent(gateway: Subject, answer: Exchange) -> None:
             gateway.remember_agent(str(answer.object().get("id")))
         except Violation:
             return
+
+
+@case("schema Timestamp")
+def times_have_one_format(gateway: Subject) -> None:
+    """A time is RFC 3339 in UTC with three decimals and Z, as in 2026-11-22T09:30:00.000Z."""
+    agent = gateway.new_agent()
+    gateway.check(agent.token, gateway.read("x"))
+    created = gateway.admin("GET", f"/admin/agents/{agent.id}")
+    health = gateway.admin("GET", "/health")
+    issued = gateway.admin("POST", f"/admin/agents/{agent.id}/token")
+    entries = gateway.admin("GET", f"/admin/audit?limit=1&agent={agent.id}")
+    times = [
+        (created, expect_fields(expect(created, OK))["createdAt"]),
+        (created, expect_fields(created)["updatedAt"]),
+        (health, expect_fields(health)["timestamp"]),
+        (issued, expect_fields(expect(issued, OK))["expiresAt"]),
+        (entries, expect_fields(expect(entries, OK))["entries"][0]["timestamp"]),
+    ]
+    for exchange, time in times:
+        expect_that(bool(_TIME.fullmatch(str(time))), f"{time} is not in this format", exchange)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from meshguard.contract.cases.case import case
@@ -62,6 +63,21 @@ def a_policy_replaces_the_one_of_its_name_whole(gateway: Subject) -> None:
     expect_allowed(gateway.check(token, gateway.read("new")))
 
 
+@case("list_policies; schema PolicyId")
+def every_listed_policy_and_rule_has_an_id(gateway: Subject) -> None:
+    """An id is kept; where there is none, the list shows the name."""
+    rules = [{"id": "rule-id", **_allow(gateway, "x")}, {"name": "second", **_allow(gateway, "y")}]
+    policies = [gateway.new_policy("ids", *rules, id="policy-id"), gateway.new_policy("none", rules[1])]
+    for policy in policies:
+        gateway.apply(policy)
+    answer = expect(gateway.admin("GET", "/admin/policies"), OK)
+    found = {policy.get("name"): policy for policy in answer.object().get("policies", [])}
+    listed = [found.get(policy["name"], {}) for policy in policies]
+    ids = [[policy.get("id"), *(rule.get("id") for rule in policy.get("rules", []))] for policy in listed]
+    expected = [["policy-id", "rule-id", "second"], [policies[1]["name"], "second"]]
+    expect_that(ids == expected, f"the ids are {ids}, not {expected}", answer)
+
+
 @case("apply_policy")
 def a_policy_may_be_yaml(gateway: Subject) -> None:
     """PUT takes a policy as JSON or as YAML 1.2, in which only true and false are booleans."""
@@ -108,6 +124,19 @@ def unknown_keys_in_a_policy_are_refused(gateway: Subject) -> None:
     expect(gateway.admin("GET", path), NOT_FOUND)
 
 
+@case("apply_policy, validate_policy, test_policies")
+def a_document_that_is_not_an_object_is_not_a_policy(gateway: Subject) -> None:
+    """An empty document, null and a list are rejected with 400 wherever a policy is expected."""
+    name = f"{gateway.prefix}-null"
+    gateway.remember_policy(name)
+    for method, path in (("PUT", f"/admin/policies/{name}"), ("POST", "/admin/policies/validate")):
+        for kind, text in (("yaml", "null"), ("yaml", "# empty"), ("yaml", "[]"), ("json", "null")):
+            headers = {"Content-Type": f"application/{kind}"}
+            expect(gateway.admin(method, path, headers=headers, content=text), BAD_REQUEST)
+    test = {"agent": {"trustTier": "verified"}, "action": gateway.read("x"), "candidate": None}
+    expect(gateway.admin("POST", "/admin/policies/test", json=test), BAD_REQUEST)
+
+
 @case("apply_policy, response Conflict")
 def the_name_in_the_body_is_the_name_in_the_path(gateway: Subject) -> None:
     """The name in the body must be the name in the path, else 409."""
@@ -134,10 +163,11 @@ def to_test_a_candidate_neither_applies_nor_records_it(gateway: Subject) -> None
     """A test decides as if the candidate were in force, explains it, and nothing is recorded as an act."""
     candidate = gateway.new_policy("candidate", _allow(gateway, "*"))
     agent = gateway.new_agent(tags=[candidate["name"]])
-    body = {"agentId": agent.id, "action": gateway.read("x"), "candidate": candidate}
-    answer = expect(gateway.admin("POST", "/admin/policies/test", json=body), OK)
-    found = expect_fields(answer, decision="allow", policy=candidate["name"], auditId=None)
-    expect_that(isinstance(found.get("explanation"), dict), "the decision has no explanation", answer)
+    for form in ({"candidate": candidate}, {"candidateText": json.dumps(candidate)}):
+        body = {"agentId": agent.id, "action": gateway.read("x"), **form}
+        answer = expect(gateway.admin("POST", "/admin/policies/test", json=body), OK)
+        found = expect_fields(answer, decision="allow", policy=candidate["name"], auditId=None)
+        expect_that(isinstance(found.get("explanation"), dict), "the decision has no explanation", answer)
     acts = gateway.entries(agent=agent.id, kind="decision")
     expect_that(not acts, "the test is recorded as an act of the agent", answer)
     expect_denied(gateway.check(agent.token, gateway.read("x")))

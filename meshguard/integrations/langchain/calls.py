@@ -1,7 +1,10 @@
-"""What the guard is told of a call, and what the framework is told of a denial."""
+"""From LangChain's tool calls to the guard's, and from denials to tool results."""
 
 from __future__ import annotations
 
+# LangChain's own types are partly unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 import threading
 import uuid
 from collections import OrderedDict
@@ -24,11 +27,10 @@ _KNOWN_RUNS = 10_000
 
 
 class _Runs:
-    """The trace id of each run.
+    """Trace IDs of runs.
 
-    Unless the user gives one, LangGraph has no id for a run as a whole. What it has is one `RunControl` for a
-    run and all runs inside of it. It can't be referred to weakly, but as it refers to nothing itself, holding
-    some costs little.
+    LangGraph has no ID for a whole run unless the user sets one, but it has one `RunControl` for a run and
+    all runs inside it. It can't be weakly referenced. Keeping some is cheap, since they refer to nothing.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ _runs = _Runs()
 
 
 def tool_call(tool: str, arguments: Any, config: RunnableConfig, **known: Any) -> ToolCall:
-    """A call as the guard sees it; `known` are other attributes of `ToolCall`."""
+    """A call as the guard sees it. `known` are other attributes of `ToolCall`."""
     metadata = config.get("metadata") or {}
     known["agent"] = known.get("agent") or metadata.get("lc_agent_name")
     return ToolCall(tool, arguments, framework="langchain", run_id=_run_id(metadata), **known)
@@ -63,14 +65,14 @@ def _run_id(metadata: Mapping[str, Any]) -> str | None:
     return None
 
 
-def tool_result(said: Any, answered: Mapping[str, Any]) -> Result:
-    """What a denial says, as the result that belongs to the model's tool call."""
-    if isinstance(said, ToolMessage | Command):
-        return said
-    content: Any = msg_content_output(said)
-    return ToolMessage(content, name=answered["name"], tool_call_id=answered["id"], status="error")
+def tool_result(denial: Any, call: Mapping[str, Any]) -> Result:
+    """A denial as the result of the model's tool call."""
+    if isinstance(denial, ToolMessage | Command):
+        return denial
+    content: Any = msg_content_output(denial)
+    return ToolMessage(content, name=call["name"], tool_call_id=call["id"], status="error")
 
 
 def is_tool_call(tool_input: Any) -> bool:
-    """Whether the input of a tool is a call as models make it, which is answered with a message."""
+    """Whether the input of a tool is a model's tool call, whose result is a message."""
     return isinstance(tool_input, Mapping) and tool_input.get("type") == "tool_call"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+# LangChain's own types are partly unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ToolCallRequest
 from langgraph.prebuilt import ToolNode
 
 from meshguard.guard import Guard, ToolCall
-from meshguard.guard.arguments import own_copy
+from meshguard.guard.arguments import private_copy
 from meshguard.integrations.langchain.calls import Result, tool_call, tool_result
 
 if TYPE_CHECKING:
@@ -20,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class MeshGuardMiddleware(AgentMiddleware):
-    """Has every tool call of an agent decided on before the tool runs; denied ones are told to the model.
+    """Checks every tool call of an agent before the tool runs. The model sees denials.
 
-    Goes last in `middleware`: the first is outermost, and only the last sees the arguments that the tool
-    gets. When a middleware before it tries again, each try is decided on.
+    Put it last in `middleware`: the first is outermost, and only the last sees the arguments that the tool
+    receives. If an earlier middleware retries a call, each attempt is checked.
 
     Args:
-        guard: How to decide, and what a denied call gives. Made of `MESHGUARD_*` when left out.
-            With `on_deny="raise"` a denial ends the run. A function may give a `ToolMessage` or a `Command`.
-        agent: The agent's name in `Guard(agents=…)`. When left out it is the `name` of `create_agent`, as
-            LangChain has it in `metadata["lc_agent_name"]`; whoever invokes the agent can write there.
+        guard: The guard that decides. By default, one made from `MESHGUARD_*`. With `on_deny="raise"`, a
+            denial ends the run. An `on_deny` function may return a `ToolMessage` or a `Command`.
+        agent: The agent's name in `Guard(agents=…)`. Defaults to the `name` of `create_agent`, which
+            LangChain keeps in `metadata["lc_agent_name"]`; callers of the agent can overwrite it there.
 
     Raises:
-        ConfigurationError: The guard can't be made.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python
@@ -47,82 +50,82 @@ class MeshGuardMiddleware(AgentMiddleware):
 
     def __init__(self, guard: Guard | None = None, *, agent: str | None = None) -> None:
         super().__init__()
-        self.guard = guard or Guard()
+        self.guard: Guard = guard or Guard()
         self._agent = agent
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
-        """Warn of names in the guard's `action_map` that no tool has; the model is called as it is."""
+        """Warn about names in the guard's `action_map` that no tool has."""
         self._check_names(request)
         return handler(request)
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[..., Awaitable[Any]]
     ) -> Any:
-        """Warn of names in the guard's `action_map` that no tool has; the model is called as it is."""
+        """Warn about names in the guard's `action_map` that no tool has."""
         self._check_names(request)
         return await handler(request)
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Result]
     ) -> Result:
-        """Run the tool if policy allows.
+        """Run the tool if the call is allowed.
 
         Args:
-            request: What the framework is about to do.
-            handler: Does it.
+            request: The framework's request.
+            handler: Runs the tool.
 
         Returns:
             The tool's result, or the denial.
 
         Raises:
-            PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
-            MeshGuardError: No decision can be had, and the guard has `on_error="raise"`.
+            PolicyDeniedError: The call is denied and the guard has `on_deny="raise"`.
+            MeshGuardError: The call could not be checked and the guard has `on_error="raise"`.
         """
-        request = _with_own_arguments(request)
+        request = _with_private_arguments(request)
         call = self._call(request)
         decision = self.guard.check(call)
-        return handler(request) if decision.allowed else self._refusal(call, decision, request)
+        return handler(request) if decision.allowed else self._denial(call, decision, request)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Result]]
     ) -> Result:
-        """Run the tool if policy allows; as `wrap_tool_call`, without blocking the event loop.
+        """As `wrap_tool_call`, without blocking the event loop.
 
         Args:
-            request: What the framework is about to do.
-            handler: Does it.
+            request: The framework's request.
+            handler: Runs the tool.
 
         Returns:
             The tool's result, or the denial.
 
         Raises:
-            PolicyDeniedError: The call is denied, and the guard has `on_deny="raise"`.
-            MeshGuardError: No decision can be had, and the guard has `on_error="raise"`.
+            PolicyDeniedError: The call is denied and the guard has `on_deny="raise"`.
+            MeshGuardError: The call could not be checked and the guard has `on_error="raise"`.
         """
-        request = _with_own_arguments(request)
+        request = _with_private_arguments(request)
         call = self._call(request)
         decision = await self.guard.acheck(call)
-        return await handler(request) if decision.allowed else self._refusal(call, decision, request)
+        return await handler(request) if decision.allowed else self._denial(call, decision, request)
 
     def _check_names(self, request: ModelRequest[Any]) -> None:
-        # Those that a model's provider runs are dicts, which have a name only as functions.
+        # Tools that the model's provider runs are dicts; only functions among them have a name.
         names = [tool.get("name") if isinstance(tool, dict) else tool.name for tool in request.tools]
         self.guard.check_names(tools=[name for name in names if isinstance(name, str)])
 
     def _call(self, request: ToolCallRequest) -> ToolCall:
-        # An earlier middleware may have put another tool in place: what counts is what runs.
+        # An earlier middleware may have replaced the tool: use the one that will run.
         name = request.tool.name if request.tool else request.tool_call["name"]
-        asked = request.tool_call
-        return tool_call(name, asked["args"], request.runtime.config, call_id=asked["id"], agent=self._agent)
+        made = request.tool_call
+        return tool_call(name, made["args"], request.runtime.config, call_id=made["id"], agent=self._agent)
 
-    def _refusal(self, call: ToolCall, decision: PolicyDecision, request: ToolCallRequest) -> Result:
-        return tool_result(self.guard.refuse(call, decision), request.tool_call)
+    def _denial(self, call: ToolCall, decision: PolicyDecision, request: ToolCallRequest) -> Result:
+        return tool_result(self.guard.denial_result(call, decision), request.tool_call)
 
 
-def _with_own_arguments(request: ToolCallRequest) -> ToolCallRequest:
-    """The request with a copy of the arguments: those in the state of the graph can change meanwhile."""
+def _with_private_arguments(request: ToolCallRequest) -> ToolCallRequest:
+    """The request with a copy of the arguments: those in the graph's state may change during the check."""
     call = request.tool_call
-    return request.override(tool_call={**call, "args": own_copy(call["args"])})
+    return request.override(tool_call={**call, "args": private_copy(call["args"])})
 
 
 def governed_tool_node(
@@ -132,20 +135,20 @@ def governed_tool_node(
     agent: str | None = None,
     **options: Any,
 ) -> ToolNode:
-    """Make LangGraph's `ToolNode` for a graph of your own, with every call decided on, sync and async.
+    """Make LangGraph's `ToolNode` with every call checked, sync and async.
 
     Args:
         tools: The tools.
         guard: As in `MeshGuardMiddleware`.
         agent: The agent's name in `Guard(agents=…)`.
-        options: What else `ToolNode` takes. `handle_tool_errors=True` turns errors into messages, those of
-            `on_deny="raise"` included; the tool does not run in any case.
+        options: Other arguments of `ToolNode`. `handle_tool_errors=True` turns errors into messages,
+            including those of `on_deny="raise"`. A denied tool never runs.
 
     Returns:
         The node.
 
     Raises:
-        ConfigurationError: The guard can't be made.
+        ConfigurationError: The settings in `MESHGUARD_*` are not valid.
 
     Example:
         ```python

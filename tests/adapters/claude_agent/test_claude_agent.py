@@ -38,7 +38,7 @@ from meshguard.testing.conformance import (
     World,
 )
 from tests.adapters.meanwhile import meanwhile
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
 
@@ -134,7 +134,11 @@ class WithErrorsLetOut(TestClaudeAgent):
         async def careless(given: Any, *_: Any) -> Any:
             call = ToolCall(given["tool_name"], given["tool_input"], run_id=given["session_id"])
             decision = await guard.acheck(call)
-            return {} if decision.allowed else adapter._denied("PreToolUse", guard.refusal(call, decision))
+            return (
+                {}
+                if decision.allowed
+                else adapter._denied("PreToolUse", guard.safe_denial_text(call, decision))
+            )
 
         options.hooks = {"PreToolUse": [HookMatcher(hooks=[careless])]}
         return options
@@ -163,14 +167,14 @@ def test_a_guard_that_raises_denies(world: World) -> None:
     with MeshGuardClient(world.gateway.url, "not-a-token", trust_env=False) as client:
         script, told = play(Guard(client, on_error="raise"), [[LOOKUP]])
     assert script.ran == []
-    assert "no decision could be had (AuthenticationError)" in told["call-0-0"]
+    assert "no decision was possible (AuthenticationError)" in told["call-0-0"]
 
 
 def test_a_hook_that_fails_altogether_blocks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: Any) -> Any:
         raise KeyError("a mistake")
 
-    monkeypatch.setattr(Guard, "arefused", fail)
+    monkeypatch.setattr(Guard, "adenial_for", fail)
     with world.agent("failing") as (client, _):
         script, told = play(Guard(client), [[LOOKUP]])
     assert script.ran == []
@@ -319,18 +323,21 @@ def test_the_given_options_stay_as_they_are(world: World) -> None:
     assert len(options.hooks["PreToolUse"]) == 1
 
 
-def test_the_page_and_the_docstrings_run(world: World, environ: str) -> None:
-    def model() -> Any:
-        return scripted_claude([[written(LOOKUP)], [written(DELETE)]])
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("claude_agent", tmp_path)
 
-    with model() as page:
-        run_page("claude_agent", env=dict(page.env))
-    with MeshGuardClient() as client, model() as scripted:
+
+def test_the_page_runs() -> None:
+    assert run_page("claude_agent").names["options"].hooks["PreToolUse"]
+
+
+def test_the_docstrings_run(world: World, environ: str) -> None:
+    with MeshGuardClient() as client, scripted_claude([[written(LOOKUP)], [written(DELETE)]]) as scripted:
         guarded = Script(Guard(client), [], "query")
         assert run_docstrings(adapter, client=client, options=options_of(scripted, tools_of(guarded))) == 1
     assert run_docstrings(claude) == 1
     decided = {(entry["action"], entry["decision"]) for entry in world.decisions(environ)}
-    assert decided >= {("execute:lookup", "allow"), ("execute:mcp__desk__delete_records", "deny")}
+    assert decided >= {("execute:mcp__desk__delete_records", "deny")}
 
 
 def test_the_example_runs() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ from meshguard import MeshGuardClient
 from meshguard.exact_json import encode
 from meshguard.guard import Guard, ToolCall
 from meshguard.integrations import crewai as adapter
-from meshguard.integrations.crewai import governed, install
+from meshguard.integrations.crewai import govern_crew, install
 from meshguard.testing.conformance import (
     DELETE,
     LARGE,
@@ -31,7 +32,7 @@ from meshguard.testing.conformance import (
     World,
 )
 from tests.adapters.meanwhile import meanwhile
-from tests.adapters.pages import run_docstrings, run_page
+from tests.adapters.pages import run_docstrings, run_example, run_page
 from tests.adapters.sabotage import assert_noticed_as_letting_errors_out, assert_noticed_as_ungoverned
 from tests.environments import ROOT
 
@@ -137,7 +138,7 @@ class TestCrewAI(AdapterConformance):
     native = True
 
     def govern(self, guard: Guard, mode: str) -> AbstractContextManager[None]:
-        return installed(guard) if mode == "installed" else governed(guard)
+        return installed(guard) if mode == "installed" else govern_crew(guard)
 
     def run(self, script: Script) -> list[str]:
         model = ScriptedLLM.of(script.turns, native=self.native)
@@ -228,7 +229,7 @@ def test_a_guard_that_raises_denies(world: World) -> None:
         script = Script(Guard(client, on_error="raise"), [[LOOKUP]], "kickoff")
         [said] = TestCrewAI().run(script)
     assert script.ran == []
-    assert "no decision could be had (AuthenticationError)" in said
+    assert "no decision was possible (AuthenticationError)" in said
 
 
 def test_a_denial_that_cannot_be_worded_is_a_denial_all_the_same(world: World) -> None:
@@ -258,7 +259,7 @@ def test_delegation_is_decided_on_and_the_coworker_acts_under_its_own_identity(w
         script = Script(guard, [], "kickoff")
         deputy = agent_of("archivist", ScriptedLLM.of([[DELETE]]), tools_of(script))
         model = ScriptedLLM.of([[delegate], [DELETE]])
-        with governed(guard):
+        with govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script), allow_delegation=True), deputy).kickoff()
         guard.close()
     assert script.ran == [("delete_records", DELETE.arguments)]
@@ -283,7 +284,7 @@ def test_a_result_from_the_cache_is_decided_on_too(world: World) -> None:
         agent.cache = True
         crew = crew_of(agent)
         crew.cache = True
-        with governed(guard):
+        with govern_crew(guard):
             crew.kickoff()
         guard.close()
     assert [call for call, _ in script.ran] == ["lookup", "transfer"]
@@ -295,7 +296,7 @@ def test_a_scope_of_somebody_else_inside_does_not_lift_ours(world: World) -> Non
         guard = Guard(client)
         script = Script(guard, [[DELETE], [LOOKUP]], "kickoff")
         model = ScriptedLLM.of(script.turns)
-        with governed(guard), scoped_hooks({BEFORE: [lambda _: None]}):
+        with govern_crew(guard), scoped_hooks({BEFORE: [lambda _: None]}):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
     assert [call for call, _ in script.ran] == ["lookup"]
@@ -336,18 +337,25 @@ def test_agents_in_a_flow_are_governed(world: World) -> None:
             def work(self) -> str:
                 return str(agent_of("clerk", model, tools_of(script)).kickoff("Do it."))
 
-        with governed(guard):
+        with govern_crew(guard):
             Desk().kickoff()
         guard.close()
     assert script.ran == []
     assert "denied" in model.said()[0]
 
 
-def test_the_page_and_the_docstrings_run(world: World, environ: str) -> None:
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    run_example("crewai", tmp_path)
+
+
+def test_the_page_runs() -> None:
+    assert run_page("crewai").decisions == {("execute:lookup", "allow")}
+
+
+def test_the_docstrings_run(world: World, environ: str) -> None:
     def model() -> ScriptedLLM:
         return ScriptedLLM.of([[LOOKUP], [LARGE], [DELETE]])
 
-    run_page("crewai", model=model())
     with MeshGuardClient() as client:
         crew = crew_of(agent_of("clerk", model(), tools_of(Script(Guard(client), [], "kickoff"))))
         assert run_docstrings(adapter, client=client, crew=crew) == 2
@@ -373,7 +381,7 @@ def test_names_that_no_tool_or_agent_has_are_warned_of(
         guard = Guard(client, action_map={"lokup": "a:b"}, agents={"clerk": client, "clark": client})
         script = Script(guard, [[LOOKUP]], "kickoff")
         model = ScriptedLLM.of(script.turns)
-        with governed(guard):
+        with govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
     said = [message for message in caplog.messages if "known so far" in message]
@@ -399,7 +407,7 @@ def test_arguments_that_change_during_the_check_do_not_run(world: World) -> None
         guard = Guard(through)
         script = Script(guard, [[SMALL]], "kickoff")
         model = ScriptedLLM.of(script.turns)
-        with scoped_hooks({BEFORE: [keep]}), governed(guard):
+        with scoped_hooks({BEFORE: [keep]}), govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
     assert kept
@@ -434,5 +442,5 @@ def test_a_value_of_numpy_that_is_no_number_is_denied_by_name(world: World, valu
         decision = guard.check(ToolCall("lookup", {"amount": value}))
         guard.close()
         assert not decision.allowed
-        assert "the argument 'amount' holds" in (decision.reason or "")
+        assert "the argument 'amount' contains" in (decision.reason or "")
         assert world.decisions(agent_id) == []

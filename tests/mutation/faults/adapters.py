@@ -8,6 +8,7 @@ _MEANWHILE = "tests/adapters/test_meanwhile.py::"
 _NAMES = "tests/adapters/test_names.py::"
 _ADK = "tests/adapters/test_google_adk.py::"
 _OPENAI = "tests/adapters/test_openai_agents.py::"
+_DOCUMENTED = "tests/adapters/test_langchain_documented.py::"
 _CLAUDE = "tests/adapters/claude_agent/test_claude_agent.py::"
 
 _SAME = "What was checked is what runs."
@@ -25,61 +26,71 @@ FAULTS = (
     _fault(
         "a denied function returns a sentence",
         "integrations/functions.py",
-        (
-            "            return function.body(*args, **kwargs)\n"
-            '        return known().refuse(call, decision, default="raise")'
-        ),
-        ("            return function.body(*args, **kwargs)\n        return known().refuse(call, decision)"),
+        'guard.denial_result(call, decision, default="raise")',
+        "guard.denial_result(call, decision)",
         _RAISES,
-        _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[sync]",
+        _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else",
     ),
     _fault(
-        "a denied coroutine returns a sentence",
+        "a denied coroutine runs",
         "integrations/functions.py",
-        (
-            "            return await function.body(*args, **kwargs)\n"
-            '        return known().refuse(call, decision, default="raise")'
-        ),
-        (
-            "            return await function.body(*args, **kwargs)\n"
-            "        return known().refuse(call, decision)"
-        ),
-        _RAISES,
-        _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[async]",
+        "        _raise_if_denied(guard, call, await guard.acheck(call))\n",
+        "        await guard.acheck(call)\n",
+        _CLOSED,
+        _FUNCTIONS + "test_a_value_that_json_cannot_represent_pays_nothing[set-async]",
+        _FUNCTIONS + "test_a_value_that_json_cannot_represent_pays_nothing[set-async generator]",
     ),
     _fault(
-        "a denied generator yields a sentence",
-        "integrations/functions.py",
-        ('        yield known().refuse(call, decision, default="raise")\n        return None'),
-        ("        yield known().refuse(call, decision)\n        return None"),
-        _RAISES,
-        _FUNCTIONS + "test_a_denied_function_raises_unless_on_deny_requests_something_else[generator]",
+        "a generator runs before its check",
+        "_wrapping.py",
+        (
+            "            checked = gate.check(args, kwargs)\n"
+            "        except gate.handles as error:\n"
+            "            yield"
+        ),
+        (
+            "            first = list(body(*args, **kwargs))\n"
+            "            checked = gate.check(args, kwargs)\n"
+            "        except gate.handles as error:\n"
+            "            del first\n"
+            "            yield"
+        ),
+        _CLOSED,
+        _FUNCTIONS + "test_a_value_that_json_cannot_represent_pays_nothing[set-generator]",
     ),
     _fault(
-        "a function runs before its decision",
-        "integrations/functions.py",
-        ("        decision = await known().acheck(call)\n        if not decision.allowed:\n"),
+        "an async generator runs before its check",
+        "_wrapping.py",
+        "            checked = await gate.acheck(args, kwargs)\n        except gate.handles as error:\n",
         (
-            "        decision = await known().acheck(call)\n"
-            "        if not decision:\n"
-            "            items = [item async for item in function.body(*args, **kwargs)]\n"
-            "        if not decision.allowed:\n"
+            "            first = [item async for item in body(*args, **kwargs)]\n"
+            "            checked = await gate.acheck(args, kwargs)\n"
+            "        except gate.handles as error:\n"
+            "            del first\n"
         ),
         _CLOSED,
         _FUNCTIONS + "test_a_value_that_json_cannot_represent_pays_nothing[set-async generator]",
     ),
     _fault(
+        "a governed function of LangChain runs when denied",
+        "integrations/langchain/published/functions.py",
+        "self._function.keywords(kwargs, raise_if_denied(self._resolver.guard.check(call)))",
+        "self._function.keywords(kwargs, self._resolver.guard.check(call))",
+        _CLOSED,
+        _DOCUMENTED + "test_a_decorated_function_runs_if_policy_allows_and_else_raises",
+    ),
+    _fault(
         "LangChain runs shared arguments",
         "integrations/langchain/middleware.py",
-        '"args": own_copy(call["args"])',
+        '"args": private_copy(call["args"])',
         '"args": call["args"]',
         _SAME,
         _MEANWHILE + "test_langchain_runs_what_was_checked",
     ),
     _fault(
         "a governed tool runs shared arguments",
-        "integrations/langchain/tools.py",
-        "return {**tool_input, **own_copy(self._visible(tool_input))}",
+        "integrations/langchain/published/tools.py",
+        "return {**tool_input, **private_copy(self._visible(tool_input))}",
         "return tool_input",
         _SAME,
         _MEANWHILE + "test_a_governed_tool_runs_what_was_checked",
@@ -87,7 +98,7 @@ FAULTS = (
     _fault(
         "Pydantic AI runs shared arguments",
         "integrations/pydantic_ai.py",
-        "        args = own_copy(args)\n",
+        "        args = private_copy(args)\n",
         "",
         _SAME,
         _MEANWHILE + "test_pydantic_ai_runs_what_was_checked",
@@ -95,7 +106,7 @@ FAULTS = (
     _fault(
         "an MCP server runs shared arguments",
         "integrations/mcp.py",
-        "        params.name, params.arguments = tool, arguments  # what was checked is what runs\n",
+        "        params.name, params.arguments = tool, arguments  # run the checked arguments\n",
         "",
         _SAME,
         _MEANWHILE + "test_an_mcp_server_runs_what_was_checked",
@@ -103,7 +114,7 @@ FAULTS = (
     _fault(
         "an MCP client sends shared arguments",
         "integrations/mcp.py",
-        "        arguments = own_copy(arguments)\n",
+        "        arguments = private_copy(arguments)\n",
         "",
         _SAME,
         _MEANWHILE + "test_an_mcp_client_sends_what_was_checked",
@@ -111,7 +122,7 @@ FAULTS = (
     _fault(
         "an MCP session sends shared arguments",
         "integrations/mcp.py",
-        "            request = own_copy(request)\n",
+        "            request = private_copy(request)\n",
         "",
         _SAME,
         _MEANWHILE + "test_an_mcp_session_sends_what_was_checked",
@@ -159,23 +170,23 @@ FAULTS = (
     _fault(
         "ADK compares a shallow copy of the arguments",
         "integrations/google_adk.py",
-        "        checked = own_copy(tool_args)\n        denied",
-        "        checked = dict(tool_args)\n        denied",
+        "        checked = private_copy(tool_args)\n        denial",
+        "        checked = dict(tool_args)\n        denial",
         _SAME,
         _ADK + "test_arguments_that_are_changed_within_are_decided_on_again",
     ),
     _fault(
         "ADK does not look at what changed meanwhile",
         "integrations/google_adk.py",
-        "if denied is None and not same(checked, tool_args):",
-        "if denied is None and not tool_args:",
+        "if denial is None and not same(checked, tool_args):",
+        "if denial is None and not tool_args:",
         _SAME,
         _MEANWHILE + "test_adk_decides_again_on_arguments_that_changed",
     ),
     _fault(
         "ADK's agents have the last word",
         "integrations/google_adk.py",
-        "            _add_last_word(agent)\n",
+        "            _add_final_check(agent)\n",
         "",
         _SAME,
         _ADK + "test_arguments_that_an_agents_callback_changes_are_decided_on_again",

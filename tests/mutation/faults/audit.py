@@ -323,7 +323,7 @@ FAULTS = (
     Fault(
         "a resource is not bounded",
         _AUDIT,
-        '"resource": 2_560, ',
+        '    "resource": 2_560,\n',
         "",
         _BOUNDED,
         _size("test_no_decision_takes_more_than_the_limit"),

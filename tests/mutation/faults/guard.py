@@ -6,6 +6,7 @@ _JSON = "tests/unit/test_exact_json.py::"
 _ARGUMENTS = "tests/unit/test_guard_arguments.py::"
 _GUARD = "tests/unit/test_guard.py::"
 _LISTING = "tests/unit/test_guard_listing.py::"
+_TEMPLATES = "tests/unit/test_guard_templates.py::"
 _VALUES = "tests/adapters/test_argument_values.py::"
 _ADK = "tests/adapters/test_google_adk.py::"
 
@@ -13,6 +14,7 @@ _EXACT = "No argument disappears or is rounded on its way to a policy."
 _SAME = "What was checked is what runs."
 _CLOSED = "No decision is a denial."
 _WHO = "A call is decided under the identity of the agent that makes it."
+_FILLED = "A value that fills a template stays in its part, or the call is denied."
 _LISTED = "A tool is listed only if some arguments could make it allowed."
 _WARNED = "A name in a setting that nothing has is warned of."
 
@@ -153,11 +155,11 @@ EXACT_JSON = (
     _fault(
         "an inexact member of a context is omitted",
         "_wire/decisions.py",
-        ("        raise InvalidRequestError(\n            f\"The context can't be sent: its member"),
+        ('        raise InvalidRequestError(\n            f"Cannot send the context: its member'),
         (
             "        return {}\n"
             "        raise InvalidRequestError(\n"
-            "            f\"The context can't be sent: its member"
+            '            f"Cannot send the context: its member'
         ),
         _EXACT,
         _ARGUMENTS + "test_a_context_without_json_is_an_error_that_names_the_member",
@@ -167,16 +169,16 @@ GUARD = (
     _fault(
         "arguments without JSON are not looked for",
         "guard/guard.py",
-        'sent = is_text or self._context == "args"',
-        "sent = is_text",
+        'is_sent = is_text or self._context == "args"',
+        "is_sent = is_text",
         _EXACT,
         _VALUES + "test_a_value_without_json_is_never_allowed",
     ),
     _fault(
         "a text is trusted where policies do not see it",
         "guard/guard.py",
-        'sent = is_text or self._context == "args"',
-        'sent = self._context == "args"',
+        'is_sent = is_text or self._context == "args"',
+        'is_sent = self._context == "args"',
         _EXACT,
         _ARGUMENTS + "test_a_text_with_two_meanings_is_denied_by_name",
     ),
@@ -191,7 +193,7 @@ GUARD = (
     _fault(
         "arguments may change during the check",
         "guard/arguments.py",
-        "looks(self.arguments) != self.seen",
+        "snapshot(self.arguments) != self.snapshot",
         "self.arguments is None",
         _SAME,
         _ARGUMENTS + "test_arguments_that_change_during_the_check_are_denied",
@@ -199,7 +201,7 @@ GUARD = (
     _fault(
         "1 and true are the same argument",
         "guard/arguments.py",
-        "return looks(one) == looks(other)",
+        "return snapshot(one) == snapshot(other)",
         "return one == other",
         _SAME,
         _ADK + "test_arguments_that_are_equal_but_not_the_same_are_decided_on_again",
@@ -333,4 +335,74 @@ GUARD = (
         _LISTING + "test_a_name_that_no_tool_has_is_warned_of_once_with_the_nearest",
     ),
 )
-FAULTS = (*EXACT_JSON, *GUARD)
+TEMPLATES = (
+    _fault(
+        "a value may contain separators and wildcards",
+        "guard/templates.py",
+        'r"[*:\\\\%?#]"',
+        'r"[*]{9}"',
+        _FILLED,
+        _TEMPLATES + "test_a_value_outside_its_part_is_denied",
+    ),
+    _fault(
+        "a value may climb out of its folder",
+        "guard/templates.py",
+        '    if {"", ".", ".."} & set(relative.split("/")):\n',
+        '    if {""} & set(relative.split("/")):\n',
+        _FILLED,
+        _TEMPLATES + "test_a_filled_action_stays_in_its_folder",
+    ),
+    _fault(
+        "an absolute path may follow a folder",
+        "guard/templates.py",
+        'value if before.endswith("/") else value.removeprefix("/")',
+        'value.removeprefix("/")',
+        _FILLED,
+        _TEMPLATES + "test_a_value_contains_no_neighboring_separator",
+    ),
+    _fault(
+        "a value may contain the separator that follows it",
+        "guard/templates.py",
+        "    if after and after[0] in value:\n",
+        "    if after and after in value * 0:\n",
+        _FILLED,
+        _TEMPLATES + "test_a_value_contains_no_neighboring_separator",
+    ),
+    _fault(
+        "a missing argument fills with nothing",
+        "guard/templates.py",
+        "        if value is None or problem:\n",
+        (
+            "        if placeholder.name not in arguments:\n"
+            '            return ""\n'
+            "        if value is None or problem:\n"
+        ),
+        _FILLED,
+        _TEMPLATES + "test_an_unusable_argument_is_denied_by_name",
+    ),
+    _fault(
+        "a list fills a template as its text",
+        "guard/templates.py",
+        '    if value.text.startswith(("[", "{", "n")):\n        return None\n',
+        '    if value.text.startswith(("[", "{", "n")):\n        return value.text\n',
+        _FILLED,
+        _TEMPLATES + "test_an_unusable_argument_is_denied_by_name",
+    ),
+    _fault(
+        "a composed resource takes values as they are",
+        "guard/templates.py",
+        "verbatim and len(self._parts) == 1",
+        "verbatim",
+        _FILLED,
+        _TEMPLATES + "test_a_filled_resource_stays_in_its_part",
+    ),
+    _fault(
+        "the resource is never sent",
+        "guard/guard.py",
+        '"resource": self._resources.of(parsed, seen)',
+        '"resource": None',
+        "Policies see the resource of a call.",
+        _TEMPLATES + "test_the_resource_comes_from_the_call",
+    ),
+)
+FAULTS = (*EXACT_JSON, *GUARD, *TEMPLATES)

@@ -5,7 +5,7 @@ from tests.mutation.fault import Fault
 FAULTS: tuple[Fault, ...] = (
     Fault(
         name="a FIFO is opened and waited for",
-        file="meshguard/gateway/policy_folder.py",
+        file="meshguard/policy/regular_files.py",
         right='getattr(os, "O_NONBLOCK", 0)',
         wrong="0",
         promise="A FIFO among the policy files never hangs the gateway.",
@@ -15,8 +15,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         name="what is opened is not looked at again",
-        file="meshguard/gateway/policy_folder.py",
-        right="        _require_regular(os.fstat(descriptor))",
+        file="meshguard/policy/regular_files.py",
+        right="        require_regular(os.fstat(descriptor), path)",
         wrong="        os.fstat(descriptor)",
         promise="Only regular files are read as policies.",
         tests=(
@@ -171,5 +171,29 @@ FAULTS: tuple[Fault, ...] = (
         tests=(
             "tests/gateway/test_policy_files.py::test_a_change_is_read_at_the_next_look[written_in_place]",
         ),
+    ),
+    Fault(
+        name="a file is read to its end",
+        file="meshguard/policy/loader.py",
+        right="return read_regular(file, MAX_BYTES + 1)",
+        wrong="return file.read_bytes()",
+        promise="A command on policy files neither waits nor takes in more than a policy may have.",
+        tests=("tests/policy/test_files.py::test_loading_odd_files_ends",),
+    ),
+    Fault(
+        name="anchors are read from a FIFO",
+        file="meshguard/audit_verify.py",
+        right="    if not stat.S_ISREG(path.stat().st_mode):",
+        wrong="    if False:",
+        promise="Heads and anchors are read from regular files.",
+        tests=("tests/policy/test_files.py::test_heads_and_anchors_are_read_in_time",),
+    ),
+    Fault(
+        name="little room is not said",
+        file="meshguard/gateway/disk.py",
+        right="if free is None or free >= LITTLE:",
+        wrong="if free is None or free >= 0:",
+        promise="Health warns before the disk is full.",
+        tests=("tests/gateway/test_disk.py::test_health_warns_of_little_room",),
     ),
 )

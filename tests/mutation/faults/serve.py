@@ -186,7 +186,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         name="a worker does not look for its parent",
-        file="meshguard/cli/serve.py",
+        file="meshguard/cli/server.py",
         right="    end_with_parent()\n",
         wrong="",
         promise="No worker outlives a killed gateway.",
@@ -234,7 +234,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         name="secrets of the proxy reach the server",
-        file="meshguard/cli/mcp_proxy.py",
+        file="meshguard/cli/mcp_server.py",
         right='if not name.startswith("MESHGUARD_")}',
         wrong="}",
         promise="No variable of MeshGuard reaches an MCP server.",

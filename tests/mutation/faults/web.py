@@ -261,7 +261,7 @@ FAULTS = (
     Fault(
         "looks at sockets of other ports",
         "meshguard/gateway/connections.py",
-        "if not is_tcp or copy.getsockname()[1] != self._port:",
+        "if not is_tcp or connection.getsockname()[1] != self._port:",
         "if not is_tcp:",
         "The limits concern the gateway's own clients only.",
         (_ATTACKS + "test_sockets_of_other_ports_are_left_alone",),

@@ -16,10 +16,14 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     body: CreateAgentRequest,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
 
@@ -56,6 +60,11 @@ def _parse_response(
         response_401 = Error.from_dict(response.json())
 
         return response_401
+
+    if response.status_code == 409:
+        response_409 = Error.from_dict(response.json())
+
+        return response_409
 
     if response.status_code == 413:
         response_413 = Error.from_dict(response.json())
@@ -98,14 +107,18 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: CreateAgentRequest,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[CreatedAgent | Error | InvalidRequestError | RateLimitError]:
     """Create an agent and its first token
 
-     The token is shown this once; the gateway does not keep it.
+     The token is shown this once; the gateway does not keep it. With an `Idempotency-Key`, a repeated
+    request
+    creates nothing and gets the first one's response, including the token.
 
     Args:
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
@@ -120,6 +133,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -135,14 +149,18 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: CreateAgentRequest,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> CreatedAgent | Error | InvalidRequestError | RateLimitError | None:
     """Create an agent and its first token
 
-     The token is shown this once; the gateway does not keep it.
+     The token is shown this once; the gateway does not keep it. With an `Idempotency-Key`, a repeated
+    request
+    creates nothing and gets the first one's response, including the token.
 
     Args:
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
@@ -158,6 +176,7 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        idempotency_key=idempotency_key,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -167,14 +186,18 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: CreateAgentRequest,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[CreatedAgent | Error | InvalidRequestError | RateLimitError]:
     """Create an agent and its first token
 
-     The token is shown this once; the gateway does not keep it.
+     The token is shown this once; the gateway does not keep it. With an `Idempotency-Key`, a repeated
+    request
+    creates nothing and gets the first one's response, including the token.
 
     Args:
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
@@ -189,6 +212,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        idempotency_key=idempotency_key,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -202,14 +226,18 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: CreateAgentRequest,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> CreatedAgent | Error | InvalidRequestError | RateLimitError | None:
     """Create an agent and its first token
 
-     The token is shown this once; the gateway does not keep it.
+     The token is shown this once; the gateway does not keep it. With an `Idempotency-Key`, a repeated
+    request
+    creates nothing and gets the first one's response, including the token.
 
     Args:
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (CreateAgentRequest): The agent to create.
@@ -226,6 +254,7 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            idempotency_key=idempotency_key,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

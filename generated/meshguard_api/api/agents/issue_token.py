@@ -16,10 +16,14 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     agent_id: str,
     *,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
 
@@ -101,15 +105,21 @@ def sync_detailed(
     agent_id: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | IssuedToken | RateLimitError]:
     """Replace an agent's token
 
-     The agent's earlier tokens stop working at once. A revoked agent gets none, 409.
+     The agent's earlier tokens stop working at once. A revoked agent gets none, 409. With an
+    `Idempotency-Key`, a
+    repeated request issues nothing and gets the first one's response. If another token was issued
+    since, or the
+    agent was revoked, the token in that response no longer works.
 
     Args:
         agent_id (str):
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -123,6 +133,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         agent_id=agent_id,
+        idempotency_key=idempotency_key,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -138,15 +149,21 @@ def sync(
     agent_id: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | IssuedToken | RateLimitError | None:
     """Replace an agent's token
 
-     The agent's earlier tokens stop working at once. A revoked agent gets none, 409.
+     The agent's earlier tokens stop working at once. A revoked agent gets none, 409. With an
+    `Idempotency-Key`, a
+    repeated request issues nothing and gets the first one's response. If another token was issued
+    since, or the
+    agent was revoked, the token in that response no longer works.
 
     Args:
         agent_id (str):
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -161,6 +178,7 @@ def sync(
     return sync_detailed(
         agent_id=agent_id,
         client=client,
+        idempotency_key=idempotency_key,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -170,15 +188,21 @@ async def asyncio_detailed(
     agent_id: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Error | InvalidRequestError | IssuedToken | RateLimitError]:
     """Replace an agent's token
 
-     The agent's earlier tokens stop working at once. A revoked agent gets none, 409.
+     The agent's earlier tokens stop working at once. A revoked agent gets none, 409. With an
+    `Idempotency-Key`, a
+    repeated request issues nothing and gets the first one's response. If another token was issued
+    since, or the
+    agent was revoked, the token in that response no longer works.
 
     Args:
         agent_id (str):
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -192,6 +216,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         agent_id=agent_id,
+        idempotency_key=idempotency_key,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -205,15 +230,21 @@ async def asyncio(
     agent_id: str,
     *,
     client: AuthenticatedClient,
+    idempotency_key: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Error | InvalidRequestError | IssuedToken | RateLimitError | None:
     """Replace an agent's token
 
-     The agent's earlier tokens stop working at once. A revoked agent gets none, 409.
+     The agent's earlier tokens stop working at once. A revoked agent gets none, 409. With an
+    `Idempotency-Key`, a
+    repeated request issues nothing and gets the first one's response. If another token was issued
+    since, or the
+    agent was revoked, the token in that response no longer works.
 
     Args:
         agent_id (str):
+        idempotency_key (str | Unset): 1 to 255 visible ASCII characters.
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -229,6 +260,7 @@ async def asyncio(
         await asyncio_detailed(
             agent_id=agent_id,
             client=client,
+            idempotency_key=idempotency_key,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

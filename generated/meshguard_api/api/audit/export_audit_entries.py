@@ -22,6 +22,7 @@ def _get_kwargs(
     *,
     decision: ExportAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -47,6 +48,8 @@ def _get_kwargs(
     params["decision"] = json_decision
 
     params["agent"] = agent
+
+    params["agentId"] = agent_id
 
     params["action"] = action
 
@@ -136,6 +139,7 @@ def sync_detailed(
     client: AuthenticatedClient,
     decision: ExportAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -152,6 +156,7 @@ def sync_detailed(
     Args:
         decision (ExportAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -172,6 +177,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         decision=decision,
         agent=agent,
+        agent_id=agent_id,
         action=action,
         trace_id=trace_id,
         policy=policy,
@@ -194,6 +200,7 @@ def sync(
     client: AuthenticatedClient,
     decision: ExportAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -210,6 +217,7 @@ def sync(
     Args:
         decision (ExportAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -231,6 +239,7 @@ def sync(
         client=client,
         decision=decision,
         agent=agent,
+        agent_id=agent_id,
         action=action,
         trace_id=trace_id,
         policy=policy,
@@ -247,6 +256,7 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     decision: ExportAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -263,6 +273,7 @@ async def asyncio_detailed(
     Args:
         decision (ExportAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -283,6 +294,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         decision=decision,
         agent=agent,
+        agent_id=agent_id,
         action=action,
         trace_id=trace_id,
         policy=policy,
@@ -303,6 +315,7 @@ async def asyncio(
     client: AuthenticatedClient,
     decision: ExportAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -319,6 +332,7 @@ async def asyncio(
     Args:
         decision (ExportAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -341,6 +355,7 @@ async def asyncio(
             client=client,
             decision=decision,
             agent=agent,
+            agent_id=agent_id,
             action=action,
             trace_id=trace_id,
             policy=policy,

@@ -25,6 +25,7 @@ def _get_kwargs(
     cursor: str | Unset = UNSET,
     decision: ListAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -54,6 +55,8 @@ def _get_kwargs(
     params["decision"] = json_decision
 
     params["agent"] = agent
+
+    params["agentId"] = agent_id
 
     params["action"] = action
 
@@ -146,6 +149,7 @@ def sync_detailed(
     cursor: str | Unset = UNSET,
     decision: ListAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -166,6 +170,7 @@ def sync_detailed(
         cursor (str | Unset):
         decision (ListAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -188,6 +193,7 @@ def sync_detailed(
         cursor=cursor,
         decision=decision,
         agent=agent,
+        agent_id=agent_id,
         action=action,
         trace_id=trace_id,
         policy=policy,
@@ -212,6 +218,7 @@ def sync(
     cursor: str | Unset = UNSET,
     decision: ListAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -232,6 +239,7 @@ def sync(
         cursor (str | Unset):
         decision (ListAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -255,6 +263,7 @@ def sync(
         cursor=cursor,
         decision=decision,
         agent=agent,
+        agent_id=agent_id,
         action=action,
         trace_id=trace_id,
         policy=policy,
@@ -273,6 +282,7 @@ async def asyncio_detailed(
     cursor: str | Unset = UNSET,
     decision: ListAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -293,6 +303,7 @@ async def asyncio_detailed(
         cursor (str | Unset):
         decision (ListAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -315,6 +326,7 @@ async def asyncio_detailed(
         cursor=cursor,
         decision=decision,
         agent=agent,
+        agent_id=agent_id,
         action=action,
         trace_id=trace_id,
         policy=policy,
@@ -337,6 +349,7 @@ async def asyncio(
     cursor: str | Unset = UNSET,
     decision: ListAuditEntriesDecision | Unset = UNSET,
     agent: str | Unset = UNSET,
+    agent_id: str | Unset = UNSET,
     action: str | Unset = UNSET,
     trace_id: str | Unset = UNSET,
     policy: str | Unset = UNSET,
@@ -357,6 +370,7 @@ async def asyncio(
         cursor (str | Unset):
         decision (ListAuditEntriesDecision | Unset):
         agent (str | Unset):
+        agent_id (str | Unset):
         action (str | Unset):
         trace_id (str | Unset): 1 to 128 visible ASCII characters.
         policy (str | Unset): 1 to 128 letters, digits, dots, underscores and hyphens.
@@ -381,6 +395,7 @@ async def asyncio(
             cursor=cursor,
             decision=decision,
             agent=agent,
+            agent_id=agent_id,
             action=action,
             trace_id=trace_id,
             policy=policy,

@@ -17,6 +17,7 @@ def _get_kwargs(
     *,
     x_mesh_guard_action: str,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -25,6 +26,9 @@ def _get_kwargs(
 
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
+
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
 
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
@@ -101,19 +105,22 @@ def sync_detailed(
     client: AuthenticatedClient,
     x_mesh_guard_action: str,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Decision | Denial | Error | InvalidRequestError | RateLimitError]:
     """One decision, asked for in headers
 
-     The quickest question. Headers carry visible ASCII text; for other text, or with a context, use
-    `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
+     The quickest question. Headers carry visible ASCII text; for other text, or with a context of more
+    than 4 KiB,
+    use `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
 
     Args:
         x_mesh_guard_action (str): Text as a header can carry it, printable ASCII that neither
             begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -128,6 +135,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -144,19 +152,22 @@ def sync(
     client: AuthenticatedClient,
     x_mesh_guard_action: str,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Decision | Denial | Error | InvalidRequestError | RateLimitError | None:
     """One decision, asked for in headers
 
-     The quickest question. Headers carry visible ASCII text; for other text, or with a context, use
-    `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
+     The quickest question. Headers carry visible ASCII text; for other text, or with a context of more
+    than 4 KiB,
+    use `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
 
     Args:
         x_mesh_guard_action (str): Text as a header can carry it, printable ASCII that neither
             begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -172,6 +183,7 @@ def sync(
         client=client,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -182,19 +194,22 @@ async def asyncio_detailed(
     client: AuthenticatedClient,
     x_mesh_guard_action: str,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Decision | Denial | Error | InvalidRequestError | RateLimitError]:
     """One decision, asked for in headers
 
-     The quickest question. Headers carry visible ASCII text; for other text, or with a context, use
-    `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
+     The quickest question. Headers carry visible ASCII text; for other text, or with a context of more
+    than 4 KiB,
+    use `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
 
     Args:
         x_mesh_guard_action (str): Text as a header can carry it, printable ASCII that neither
             begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -209,6 +224,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -223,19 +239,22 @@ async def asyncio(
     client: AuthenticatedClient,
     x_mesh_guard_action: str,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Decision | Denial | Error | InvalidRequestError | RateLimitError | None:
     """One decision, asked for in headers
 
-     The quickest question. Headers carry visible ASCII text; for other text, or with a context, use
-    `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
+     The quickest question. Headers carry visible ASCII text; for other text, or with a context of more
+    than 4 KiB,
+    use `evaluate`. A path called `check` on the upstream can't be reached through the proxy.
 
     Args:
         x_mesh_guard_action (str): Text as a header can carry it, printable ASCII that neither
             begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -252,6 +271,7 @@ async def asyncio(
             client=client,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

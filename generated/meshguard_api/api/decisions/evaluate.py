@@ -16,10 +16,14 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     *,
     body: EvaluateRequest,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
+
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
 
@@ -98,6 +102,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient,
     body: EvaluateRequest,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Decision | Error | InvalidRequestError | RateLimitError]:
@@ -108,6 +113,7 @@ def sync_detailed(
     any script, and a `context` with the arguments of the tool call.
 
     Args:
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
@@ -122,6 +128,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -137,6 +144,7 @@ def sync(
     *,
     client: AuthenticatedClient,
     body: EvaluateRequest,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Decision | Error | InvalidRequestError | RateLimitError | None:
@@ -147,6 +155,7 @@ def sync(
     any script, and a `context` with the arguments of the tool call.
 
     Args:
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
@@ -162,6 +171,7 @@ def sync(
     return sync_detailed(
         client=client,
         body=body,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -171,6 +181,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient,
     body: EvaluateRequest,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Response[Decision | Error | InvalidRequestError | RateLimitError]:
@@ -181,6 +192,7 @@ async def asyncio_detailed(
     any script, and a `context` with the arguments of the tool call.
 
     Args:
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
@@ -195,6 +207,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         body=body,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -208,6 +221,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient,
     body: EvaluateRequest,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> Decision | Error | InvalidRequestError | RateLimitError | None:
@@ -218,6 +232,7 @@ async def asyncio(
     any script, and a `context` with the arguments of the tool call.
 
     Args:
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
         body (EvaluateRequest): A question to the gateway.
@@ -234,6 +249,7 @@ async def asyncio(
         await asyncio_detailed(
             client=client,
             body=body,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

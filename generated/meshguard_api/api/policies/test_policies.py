@@ -109,10 +109,10 @@ def sync_detailed(
     """What would be decided, and why
 
      Decides as the gateway would, for a stored agent (`agentId`) or an imagined one (`agent`), with the
-    policies in force, or with `candidate` in place of the policy of its name, or with the policy named
-    in
-    `policy` alone. The decision has an explanation. It is no act of an agent: nothing is recorded as
-    one,
+    policies in force, or with `candidate` (or `candidateText`) in place of the policy of its name, or
+    with the
+    policy named in `policy` alone. The decision has an explanation. It is no act of an agent: nothing
+    is recorded as one,
     and `auditId` is absent. The mode plays no part: a denial is shown as one.
 
     Args:
@@ -152,10 +152,10 @@ def sync(
     """What would be decided, and why
 
      Decides as the gateway would, for a stored agent (`agentId`) or an imagined one (`agent`), with the
-    policies in force, or with `candidate` in place of the policy of its name, or with the policy named
-    in
-    `policy` alone. The decision has an explanation. It is no act of an agent: nothing is recorded as
-    one,
+    policies in force, or with `candidate` (or `candidateText`) in place of the policy of its name, or
+    with the
+    policy named in `policy` alone. The decision has an explanation. It is no act of an agent: nothing
+    is recorded as one,
     and `auditId` is absent. The mode plays no part: a denial is shown as one.
 
     Args:
@@ -190,10 +190,10 @@ async def asyncio_detailed(
     """What would be decided, and why
 
      Decides as the gateway would, for a stored agent (`agentId`) or an imagined one (`agent`), with the
-    policies in force, or with `candidate` in place of the policy of its name, or with the policy named
-    in
-    `policy` alone. The decision has an explanation. It is no act of an agent: nothing is recorded as
-    one,
+    policies in force, or with `candidate` (or `candidateText`) in place of the policy of its name, or
+    with the
+    policy named in `policy` alone. The decision has an explanation. It is no act of an agent: nothing
+    is recorded as one,
     and `auditId` is absent. The mode plays no part: a denial is shown as one.
 
     Args:
@@ -231,10 +231,10 @@ async def asyncio(
     """What would be decided, and why
 
      Decides as the gateway would, for a stored agent (`agentId`) or an imagined one (`agent`), with the
-    policies in force, or with `candidate` in place of the policy of its name, or with the policy named
-    in
-    `policy` alone. The decision has an explanation. It is no act of an agent: nothing is recorded as
-    one,
+    policies in force, or with `candidate` (or `candidateText`) in place of the policy of its name, or
+    with the
+    policy named in `policy` alone. The decision has an explanation. It is no act of an agent: nothing
+    is recorded as one,
     and `auditId` is absent. The mode plays no part: a denial is shown as one.
 
     Args:

@@ -108,15 +108,16 @@ def sync_detailed(
 ) -> Response[Error | InvalidRequestError | PolicyValidation | RateLimitError]:
     """Find the faults of a policy without applying it
 
-     Answers 200 whether or not the policy is sound: `errors` keep it from being applied, `warnings`
-    don't.
+     Returns 200 whether or not the policy is valid: `errors` prevent it from being applied, `warnings`
+    don't. A
+    document that is not an object, such as `null` or an empty text, is rejected with 400.
     A policy named `validate` can't be fetched or applied by its path.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (PolicyDocument): What is meant as a policy, sound or not.
-        body (PolicyDocument): What is meant as a policy, sound or not.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -148,15 +149,16 @@ def sync(
 ) -> Error | InvalidRequestError | PolicyValidation | RateLimitError | None:
     """Find the faults of a policy without applying it
 
-     Answers 200 whether or not the policy is sound: `errors` keep it from being applied, `warnings`
-    don't.
+     Returns 200 whether or not the policy is valid: `errors` prevent it from being applied, `warnings`
+    don't. A
+    document that is not an object, such as `null` or an empty text, is rejected with 400.
     A policy named `validate` can't be fetched or applied by its path.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (PolicyDocument): What is meant as a policy, sound or not.
-        body (PolicyDocument): What is meant as a policy, sound or not.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -183,15 +185,16 @@ async def asyncio_detailed(
 ) -> Response[Error | InvalidRequestError | PolicyValidation | RateLimitError]:
     """Find the faults of a policy without applying it
 
-     Answers 200 whether or not the policy is sound: `errors` keep it from being applied, `warnings`
-    don't.
+     Returns 200 whether or not the policy is valid: `errors` prevent it from being applied, `warnings`
+    don't. A
+    document that is not an object, such as `null` or an empty text, is rejected with 400.
     A policy named `validate` can't be fetched or applied by its path.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (PolicyDocument): What is meant as a policy, sound or not.
-        body (PolicyDocument): What is meant as a policy, sound or not.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -221,15 +224,16 @@ async def asyncio(
 ) -> Error | InvalidRequestError | PolicyValidation | RateLimitError | None:
     """Find the faults of a policy without applying it
 
-     Answers 200 whether or not the policy is sound: `errors` keep it from being applied, `warnings`
-    don't.
+     Returns 200 whether or not the policy is valid: `errors` prevent it from being applied, `warnings`
+    don't. A
+    document that is not an object, such as `null` or an empty text, is rejected with 400.
     A policy named `validate` can't be fetched or applied by its path.
 
     Args:
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (PolicyDocument): What is meant as a policy, sound or not.
-        body (PolicyDocument): What is meant as a policy, sound or not.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
+        body (PolicyDocument): A policy, valid or not; an object in any case.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

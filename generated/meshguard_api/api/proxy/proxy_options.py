@@ -1,23 +1,25 @@
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.denial import Denial
 from ...models.error import Error
 from ...models.invalid_request_error import InvalidRequestError
 from ...models.rate_limit_error import RateLimitError
+from ...models.upstream_query import UpstreamQuery
 from ...types import UNSET, Response, Unset
 
 
 def _get_kwargs(
     path: str,
     *,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -28,17 +30,31 @@ def _get_kwargs(
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
 
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
+
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
 
     if not isinstance(x_request_id, Unset):
         headers["X-Request-ID"] = x_request_id
 
+    params: dict[str, Any] = {}
+
+    json_query: dict[str, Any] | Unset = UNSET
+    if not isinstance(query, Unset):
+        json_query = query.to_dict()
+    if not isinstance(json_query, Unset):
+        params.update(json_query)
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
     _kwargs: dict[str, Any] = {
         "method": "options",
         "url": "/proxy/{path}".format(
-            path=quote(str(path), safe=""),
+            path=quote(str(path), safe="/"),
         ),
+        "params": params,
     }
 
     _kwargs["headers"] = headers
@@ -47,10 +63,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
-    if response.status_code == 200:
-        response_200 = cast(Any, response.content)
-        return response_200
+) -> bytes | Denial | Error | InvalidRequestError | RateLimitError:
+    if response.headers.get("X-MeshGuard-Decision") == "allow":
+        return response.content
 
     if response.status_code == 400:
         response_400 = InvalidRequestError.from_dict(response.json())
@@ -97,15 +112,17 @@ def _parse_response(
 
         return response_504
 
-    if client.raise_on_unexpected_status:
-        raise errors.UnexpectedStatus(response.status_code, response.content)
-    else:
-        return None
+    if 200 <= response.status_code <= 299:
+        response_2xx = response.content
+        return response_2xx
+
+    response_default = response.content
+    return response_default
 
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
+) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -118,21 +135,25 @@ def sync_detailed(
     path: str,
     *,
     client: AuthenticatedClient,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
+) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
     """Ask the upstream what it offers
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -141,13 +162,15 @@ def sync_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
+        Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
         path=path,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -163,21 +186,25 @@ def sync(
     path: str,
     *,
     client: AuthenticatedClient,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
+) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Ask the upstream what it offers
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -186,14 +213,16 @@ def sync(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | Denial | Error | InvalidRequestError | RateLimitError
+        bytes | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return sync_detailed(
         path=path,
         client=client,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -203,21 +232,25 @@ async def asyncio_detailed(
     path: str,
     *,
     client: AuthenticatedClient,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
+) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
     """Ask the upstream what it offers
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -226,13 +259,15 @@ async def asyncio_detailed(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
+        Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
         path=path,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -246,21 +281,25 @@ async def asyncio(
     path: str,
     *,
     client: AuthenticatedClient,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
+) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Ask the upstream what it offers
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
 
@@ -269,15 +308,17 @@ async def asyncio(
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | Denial | Error | InvalidRequestError | RateLimitError
+        bytes | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return (
         await asyncio_detailed(
             path=path,
             client=client,
+            query=query,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )

@@ -1,24 +1,26 @@
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from ... import errors
 from ...client import AuthenticatedClient, Client
 from ...models.denial import Denial
 from ...models.error import Error
 from ...models.invalid_request_error import InvalidRequestError
 from ...models.rate_limit_error import RateLimitError
+from ...models.upstream_query import UpstreamQuery
 from ...types import UNSET, File, Response, Unset
 
 
 def _get_kwargs(
     path: str,
     *,
-    body: File | File | Unset = UNSET,
+    body: Any | File | Unset = UNSET,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -29,27 +31,39 @@ def _get_kwargs(
     if not isinstance(x_mesh_guard_resource, Unset):
         headers["X-MeshGuard-Resource"] = x_mesh_guard_resource
 
+    if not isinstance(x_mesh_guard_meta, Unset):
+        headers["X-MeshGuard-Meta"] = x_mesh_guard_meta
+
     if not isinstance(x_mesh_guard_trace_id, Unset):
         headers["X-MeshGuard-Trace-ID"] = x_mesh_guard_trace_id
 
     if not isinstance(x_request_id, Unset):
         headers["X-Request-ID"] = x_request_id
 
+    params: dict[str, Any] = {}
+
+    json_query: dict[str, Any] | Unset = UNSET
+    if not isinstance(query, Unset):
+        json_query = query.to_dict()
+    if not isinstance(json_query, Unset):
+        params.update(json_query)
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
     _kwargs: dict[str, Any] = {
         "method": "patch",
         "url": "/proxy/{path}".format(
-            path=quote(str(path), safe=""),
+            path=quote(str(path), safe="/"),
         ),
+        "params": params,
     }
 
     if isinstance(body, File):
-        if not isinstance(body, Unset):
-            _kwargs["content"] = body.payload
-        headers["Content-Type"] = "*/*"
-    if isinstance(body, File):
-        if not isinstance(body, Unset):
-            _kwargs["content"] = body.payload
-        headers["Content-Type"] = "application/octet-stream"
+        _kwargs["content"] = body.payload.read()
+        headers["Content-Type"] = body.mime_type or "application/octet-stream"
+    elif not isinstance(body, Unset):
+        _kwargs["json"] = body
+        headers["Content-Type"] = "application/json"
 
     _kwargs["headers"] = headers
     return _kwargs
@@ -57,10 +71,9 @@ def _get_kwargs(
 
 def _parse_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
-    if response.status_code == 200:
-        response_200 = cast(Any, response.content)
-        return response_200
+) -> bytes | Denial | Error | InvalidRequestError | RateLimitError:
+    if response.headers.get("X-MeshGuard-Decision") == "allow":
+        return response.content
 
     if response.status_code == 400:
         response_400 = InvalidRequestError.from_dict(response.json())
@@ -107,15 +120,17 @@ def _parse_response(
 
         return response_504
 
-    if client.raise_on_unexpected_status:
-        raise errors.UnexpectedStatus(response.status_code, response.content)
-    else:
-        return None
+    if 200 <= response.status_code <= 299:
+        response_2xx = response.content
+        return response_2xx
+
+    response_default = response.content
+    return response_default
 
 
 def _build_response(
     *, client: AuthenticatedClient | Client, response: httpx.Response
-) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
+) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -128,40 +143,45 @@ def sync_detailed(
     path: str,
     *,
     client: AuthenticatedClient,
-    body: File | File | Unset = UNSET,
+    body: Any | File | Unset = UNSET,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
+) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (File | Unset): The body as it is.
-        body (File | Unset): The body as it is.
+        body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
+        Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
         path=path,
         body=body,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -177,41 +197,46 @@ def sync(
     path: str,
     *,
     client: AuthenticatedClient,
-    body: File | File | Unset = UNSET,
+    body: Any | File | Unset = UNSET,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
+) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (File | Unset): The body as it is.
-        body (File | Unset): The body as it is.
+        body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | Denial | Error | InvalidRequestError | RateLimitError
+        bytes | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return sync_detailed(
         path=path,
         client=client,
         body=body,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     ).parsed
@@ -221,40 +246,45 @@ async def asyncio_detailed(
     path: str,
     *,
     client: AuthenticatedClient,
-    body: File | File | Unset = UNSET,
+    body: Any | File | Unset = UNSET,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Response[Any | Denial | Error | InvalidRequestError | RateLimitError]:
+) -> Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (File | Unset): The body as it is.
-        body (File | Unset): The body as it is.
+        body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Response[Any | Denial | Error | InvalidRequestError | RateLimitError]
+        Response[bytes | Denial | Error | InvalidRequestError | RateLimitError]
     """
 
     kwargs = _get_kwargs(
         path=path,
         body=body,
+        query=query,
         x_mesh_guard_action=x_mesh_guard_action,
         x_mesh_guard_resource=x_mesh_guard_resource,
+        x_mesh_guard_meta=x_mesh_guard_meta,
         x_mesh_guard_trace_id=x_mesh_guard_trace_id,
         x_request_id=x_request_id,
     )
@@ -268,33 +298,36 @@ async def asyncio(
     path: str,
     *,
     client: AuthenticatedClient,
-    body: File | File | Unset = UNSET,
+    body: Any | File | Unset = UNSET,
+    query: UpstreamQuery | Unset = UNSET,
     x_mesh_guard_action: str | Unset = UNSET,
     x_mesh_guard_resource: str | Unset = UNSET,
+    x_mesh_guard_meta: str | Unset = UNSET,
     x_mesh_guard_trace_id: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
-) -> Any | Denial | Error | InvalidRequestError | RateLimitError | None:
+) -> bytes | Denial | Error | InvalidRequestError | RateLimitError | None:
     """Change at the upstream
 
      The rules of `proxy_get` hold.
 
     Args:
         path (str):
+        query (UpstreamQuery | Unset): Names and values of a query.
         x_mesh_guard_action (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
         x_mesh_guard_resource (str | Unset): Text as a header can carry it, printable ASCII that
             neither begins nor ends with a space.
+        x_mesh_guard_meta (str | Unset):
         x_mesh_guard_trace_id (str | Unset): 1 to 128 visible ASCII characters.
         x_request_id (str | Unset): 1 to 128 visible ASCII characters.
-        body (File | Unset): The body as it is.
-        body (File | Unset): The body as it is.
+        body (Any | File | Unset): Any JSON, or a `File`, which is sent as it is with its `mime_type`.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
 
     Returns:
-        Any | Denial | Error | InvalidRequestError | RateLimitError
+        bytes | Denial | Error | InvalidRequestError | RateLimitError
     """
 
     return (
@@ -302,8 +335,10 @@ async def asyncio(
             path=path,
             client=client,
             body=body,
+            query=query,
             x_mesh_guard_action=x_mesh_guard_action,
             x_mesh_guard_resource=x_mesh_guard_resource,
+            x_mesh_guard_meta=x_mesh_guard_meta,
             x_mesh_guard_trace_id=x_mesh_guard_trace_id,
             x_request_id=x_request_id,
         )
