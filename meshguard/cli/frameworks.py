@@ -27,9 +27,9 @@ FRAMEWORKS = {
     "functions": Framework(
         None,
         """\
-from meshguard.integrations.functions import governed
+from meshguard.integrations.functions import govern_function
 
-@governed("execute:search_contacts")
+@govern_function("execute:search_contacts")
 def search_contacts(query: str) -> str: ...""",
     ),
     "langchain": Framework(
@@ -50,9 +50,9 @@ install()  # governs every tool call of this process""",
         "openai-agents",
         """\
 from meshguard.guard import Guard
-from meshguard.integrations.openai_agents import governed
+from meshguard.integrations.openai_agents import govern_agent
 
-agent = governed(agent, Guard())""",
+agent = govern_agent(agent, Guard())""",
     ),
     "mcp": Framework(
         "mcp",

@@ -100,9 +100,9 @@ def show_entry(entry: AuditEntry, console: Console) -> None:
         line.append(f"  {printable(rule)}", "cyan")
     console.print(line, soft_wrap=True)
     if denies:
-        for text in (entry["reason"], entry["hint"]):
-            if text:
-                console.print(Text(f"{_INDENT}{printable(text)}", color), soft_wrap=True)
+        # Where no rule decided, the hint says more than the reason.
+        text = (None if entry["rule"] else entry["hint"]) or entry["reason"]
+        console.print(Text(f"{_INDENT}{printable(text)}", color), soft_wrap=True)
 
 
 def _local_time(timestamp: str) -> str:

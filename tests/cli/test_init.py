@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import ast
+import re
 import stat
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -93,4 +96,16 @@ def test_a_mistake_writes_nothing(tmp_path: Path, arguments: tuple[str, ...], me
 def test_the_lines_for_each_framework_are_printed(tmp_path: Path, name: str) -> None:
     done = run_cli(tmp_path, "init", "--framework", name, "--read", "a")
     assert FRAMEWORKS[name].code in done.stdout
-    compile(FRAMEWORKS[name].code, name, "exec")
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_the_names_in_the_lines_exist(name: str) -> None:
+    imports = [node for node in ast.parse(FRAMEWORKS[name].code).body if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        spec = find_spec(str(node.module))  # not imported: not every framework is installed here
+        assert spec is not None
+        assert spec.origin is not None
+        source = Path(spec.origin).read_text()
+        for alias in node.names:
+            assert re.search(rf"\b{alias.name}\b", source), alias.name

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
 
 from meshguard import MeshGuardClient
 from tests.docs.snippets import Snippet, snippets
-from tests.environments import ROOT, clean_environ
+from tests.environments import ROOT
 
 PAGES = (
     *(ROOT / "README.md", ROOT / "docs" / "sdk.md", ROOT / "docs" / "audit-log.md"),
@@ -74,41 +71,3 @@ def test_every_snippet_runs_as_it_stands(
         else:
             run(snippet, code, namespace)
     close(namespace.get("client"))
-
-
-def test_the_quickstart_works_as_it_is_typed(tmp_path: Path) -> None:
-    terminal, script = snippets(ROOT / "README.md", "bash", "python")[:2]
-    commands = "\n".join(line for line in terminal.code.splitlines() if not line.startswith("pip "))
-    tools = Path(sys.executable).parent
-    variables = clean_environ(PATH=f"{tools}{os.pathsep}{os.environ['PATH']}", MESHGUARD_PORT="0")
-    with subprocess.Popen(
-        ["bash", "-c", commands.replace("meshguard serve", "exec meshguard serve")],
-        cwd=tmp_path,
-        env=variables,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as gateway:
-        try:
-            assert gateway.stdout is not None
-            exported = dict(EXPORT.findall(next_exports(gateway.stdout)))
-            done = subprocess.run(
-                [sys.executable, "-c", script.code],
-                cwd=tmp_path,
-                env=variables | exported,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        finally:
-            gateway.terminate()
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"allowed by support, trace \S+\n", done.stdout)
-
-
-def next_exports(lines: IO[str]) -> str:
-    found: list[str] = []
-    for line in lines:
-        found += [line] if line.startswith("export ") else []
-        if len(found) == 3:
-            break
-    return "".join(found)
