@@ -57,10 +57,15 @@ def test_the_commands_of_the_page_run(mesh: CommandLine, env: dict[str, str]) ->
                 continue
             if line.startswith("meshguard agent create"):  # the page names one agent only
                 assert mesh("agent", "revoke", env["OLD"], env=env).code == 0
+            if line.startswith("meshguard init"):  # in a project that has a policy already
+                (mesh.folder / "policies.tests.yaml").unlink()
             command, _, comment = line.partition("    # ")
             expected = int(comment.removeprefix("exit code ") or 0)
             done = mesh(*shlex.split(command)[1:], env=env)
             assert done.code == expected, (line, done.stdout, done.stderr)
+            if line.startswith("meshguard init"):
+                (mesh.folder / "policies" / "agent.yaml").unlink()
+                (mesh.folder / "policies.tests.yaml").write_text(CASES)
             ran += 1
     assert ran > 25
 
