@@ -59,7 +59,7 @@ def serving(
         process.communicate()
 
 
-def run(*arguments: str, folder: Path | None = None, **settings: str) -> Any:
+def run(*arguments: str, folder: Any = None, **settings: str) -> Any:
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,
