@@ -77,7 +77,7 @@ def read_agent(response: httpx.Response) -> Agent:
 
 def _checked(key: Any) -> str:
     if not (isinstance(key, str) and _IDEMPOTENCY_KEY.fullmatch(key)):
-        raise InvalidRequestError("idempotency_key must be 1 to 255 visible ASCII characters.")
+        raise InvalidRequestError("Invalid idempotency_key: it must be 1 to 255 visible ASCII characters.")
     return key
 
 

@@ -78,7 +78,9 @@ class EntryWriter:
 
     def __init__(self, file: BinaryWriter) -> None:
         if isinstance(file, io.TextIOBase) or not hasattr(file, "write"):
-            raise InvalidRequestError("file must be a path, or a file that is open for writing bytes.")
+            raise InvalidRequestError(
+                "Invalid file: it must be a path, or a file that is open for writing bytes."
+            )
         self._file = file
         self.count = 0
 
@@ -142,7 +144,8 @@ def check_anchors(anchors: Iterable[AuditHead]) -> list[AuditHead]:
     for number, anchor in enumerate(checked):
         if not is_head(anchor):
             raise InvalidRequestError(
-                f"anchors[{number}] is not the head of a chain. Pass heads of earlier verifications."
+                f"Invalid anchors[{number}]: it is not the head of a chain. "
+                "Pass heads of earlier verifications."
             )
     return checked
 

@@ -23,10 +23,10 @@ def parse_time(text: str) -> datetime:
     """
     found = _TIME.fullmatch(text)
     if not found:
-        raise ValueError(f"{text[:40]!r} is not a time")
+        raise ValueError(f"Invalid time {text[:40]!r}: it is not RFC 3339.")
     date, time, fraction, offset = found.groups()
     zone = "+00:00" if offset in {None, "Z", "z"} else offset
     try:
         return datetime.fromisoformat(f"{date}T{time}.{(fraction or '0')[:6]}{zone}").astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{text[:40]!r} is out of range") from None
+        raise ValueError(f"Invalid time {text[:40]!r}: it is out of range.") from None

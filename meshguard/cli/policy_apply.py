@@ -88,7 +88,9 @@ def make_plan(client: MeshGuardClient, paths: Sequence[Path]) -> Plan:
         CommandError: A policy is invalid, or has no file; the gateway is not changed.
     """
     loaded = load_all(paths)
-    active: dict[str, Document] = {policy["name"]: _document(policy) for policy in client.list_policies()}
+    names = loaded.keys() & {policy["name"] for policy in client.list_policies()}
+    # The list has an id for every policy and rule; only this call returns a policy as it was applied.
+    active: dict[str, Document] = {name: _document(client.get_policy(name)) for name in names}
     changes = [
         Change(name, active.get(name), document)
         for name, document in loaded.items()

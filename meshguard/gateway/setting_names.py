@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PREFIX = "MESHGUARD_"
 DB_PATH = "DB_PATH"  # the published documentation's name for a SQLite file
 # Read by the SDK and by `meshguard mcp-proxy`.
-CLIENT_NAMES = ("GATEWAY_URL", "AGENT_TOKEN", "ADMIN_TOKEN", "MCP_AUTHORIZATION", "LOG")
+CLIENT_NAMES = ("GATEWAY_URL", "AGENT_TOKEN", "ADMIN_TOKEN", "MCP_AUTHORIZATION", "LOG", "PROFILE")
 _NEAR = 0.85  # of 1; at this likeness a name is a misspelled one
 
 

@@ -840,3 +840,19 @@ def test_two_policies_of_one_name_make_no_engine() -> None:
 def test_a_time_without_a_time_zone_makes_no_decision() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         decide(engine(ALLOW), now=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("id_", ["x", "p" * 128])
+def test_an_id_is_kept_and_decides_nothing(id_: str) -> None:
+    rule: dict[str, object] = {"effect": "allow", "actions": ["a"]}
+    plain = load_policy({"name": "n", "rules": [rule]})
+    policy = load_policy({"name": "n", "id": id_, "rules": [{**rule, "id": id_}]})
+    assert policy.to_dict() == {**plain.to_dict(), "id": id_, "rules": [{**rule, "id": id_}]}
+    with pytest.raises(PolicyLoadError):
+        load_policy({"name": "n", "id": id_ + "p" * 128, "rules": [rule]})
+
+
+def test_the_list_shows_the_name_where_there_is_no_id() -> None:
+    rule: dict[str, object] = {"name": "reads", "effect": "allow", "actions": ["a"]}
+    listed = load_policy({"name": "n", "rules": [rule]}).to_listed()
+    assert (listed["id"], listed["rules"][0]["id"]) == ("n", "reads")

@@ -72,6 +72,18 @@ TABLE = [
         ],
     ),
     (
+        "A policy and each rule may have an `id` from another tool, a text of 1 to 128 characters.",
+        [L + "test_an_id_is_kept_and_decides_nothing"],
+    ),
+    (
+        "It is kept and shown, and means nothing to the gateway.",
+        [L + "test_an_id_is_kept_and_decides_nothing"],
+    ),
+    (
+        "`GET /admin/policies` shows the name where there is no id.",
+        [L + "test_the_list_shows_the_name_where_there_is_no_id"],
+    ),
+    (
         "**Action patterns.** `*` matches any run of characters, also `:` and `/`, also none;",
         [L + "test_an_asterisk_in_an_action_matches_any_run_of_characters"],
     ),

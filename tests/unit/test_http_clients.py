@@ -24,6 +24,7 @@ from meshguard import (
     MeshGuardError,
     UpstreamError,
 )
+from meshguard.client import Governed
 from tests.environments import clean_environ
 
 from .conftest import ADMIN_TOKEN, AGENT_TOKEN, Answer, Gateway
@@ -38,7 +39,7 @@ CLIENTS = pytest.mark.parametrize("client_class", [MeshGuardClient, AsyncMeshGua
 
 async def finish(result: Any) -> Any:
     """Await, enter or iterate a result of either client."""
-    if hasattr(result, "__aenter__"):
+    if hasattr(result, "__aenter__") and not isinstance(result, Governed):
         async with result as entered:
             return b"".join([piece async for piece in entered.aiter_bytes()])
     if hasattr(result, "__enter__"):

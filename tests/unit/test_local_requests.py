@@ -37,9 +37,10 @@ def test_the_places_are_known() -> None:
     assert {place for place, _ in made()} == {
         "_async/transport.py",
         "_sync/transport.py",
-        "cli/serve.py",
+        "cli/dev_gateway.py",
+        "cli/server.py",
         "contract/subject.py",
-        "testing/__init__.py",
+        "gateway/embedded.py",
     }
 
 
