@@ -136,6 +136,6 @@ def test_a_gateway_that_cannot_be_tested_is_no_finding(tmp_path: Path) -> None:
     unreachable = contract(f"http://127.0.0.1:{free_port()}", "--admin-token", ADMIN_TOKEN)
     without = contract("http://127.0.0.1:1")
     for done, reason in ((refused, "refuses"), (unreachable, "can't be reached"), (without, "--admin-token")):
-        assert (done.returncode, done.stdout) == (2, "")
+        assert (done.returncode, done.stdout) == (3, "")
         assert reason in done.stderr
         assert "Traceback" not in done.stderr
