@@ -255,11 +255,11 @@ class _Writer:
         label = label if len(label) <= _LABEL else f"{label[:_LABEL]}…"
         state = "can't be evaluated" if leaf["value"] == "error" else f"is {leaf['value']}"
         if label.startswith(_PRIVATE) and not self._values:
-            return f"`{label}` {state}"
+            return _escaped(f"`{label}` {state}")
         details = [f"saw {_short(leaf['saw'])}"] if "saw" in leaf else []
         details += [str(leaf["error"])] if "error" in leaf else []
         end = f" ({'; '.join(details)})" if details else ""
-        return f"`{label}` {state}{end}"
+        return _escaped(f"`{label}` {state}{end}")
 
 
 def _decisive(tree: Tree, *, wanted: bool) -> Iterator[Tree]:
@@ -289,3 +289,11 @@ def _audience(key: str, applies: AppliesTo) -> str:
 def _short(value: object) -> str:
     text = printable(json_text(shown(value), spaced=True))
     return text if len(text) <= _LABEL else f"{text[:_LABEL]}…"
+
+
+def _escaped(text: str) -> str:
+    """Return a text in which characters that don't show, or that turn others around, are escaped."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )

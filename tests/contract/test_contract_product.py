@@ -135,7 +135,11 @@ def test_a_gateway_that_cannot_be_tested_is_no_finding(tmp_path: Path) -> None:
         refused = contract(gateway.url, "--admin-token", "wrong", "--only", "the log verifies")
     unreachable = contract(f"http://127.0.0.1:{free_port()}", "--admin-token", ADMIN_TOKEN)
     without = contract("http://127.0.0.1:1")
-    for done, reason in ((refused, "refuses"), (unreachable, "can't be reached"), (without, "--admin-token")):
-        assert (done.returncode, done.stdout) == (3, "")
+    for done, code, reason in (
+        (refused, 3, "refuses"),
+        (unreachable, 3, "can't be reached"),
+        (without, 2, "--admin-token"),
+    ):
+        assert (done.returncode, done.stdout) == (code, "")
         assert reason in done.stderr
         assert "Traceback" not in done.stderr

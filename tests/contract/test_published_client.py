@@ -36,7 +36,7 @@ async def echo(request: Request) -> JSONResponse:
 def session(tmp_path: Path) -> dict[str, object]:
     policies = tmp_path / "policies"
     policies.mkdir()
-    demo = (ROOT / "examples" / "demo" / "support-desk.yaml").read_text()
+    demo = (ROOT / "meshguard" / "cli" / "demo_policy.yaml").read_text()
     (policies / "support-desk.yaml").write_text(demo + POLICY)
     upstream = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "POST", "PUT", "DELETE"])])
     with (
