@@ -45,6 +45,8 @@ def environment(name: str, *requirements: str, constraints: str | None = "constr
 
 def _content(requirement: str) -> str:
     file = Path(requirement.partition("[")[0])
+    if file == Path():  # this project; its dependencies stand before the settings of tools
+        return requirement + (ROOT / "pyproject.toml").read_text().partition("\n[tool.")[0]
     return requirement + (hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "")
 
 

@@ -384,7 +384,7 @@ def test_names_that_no_tool_or_agent_has_are_warned_of(
         with govern_crew(guard):
             crew_of(agent_of("clerk", model, tools_of(script))).kickoff()
         guard.close()
-    said = [message for message in caplog.messages if "known so far" in message]
+    said = [message for message in caplog.messages if "with this name" in message]
     assert ["Did you mean 'lookup'?" in said[0], "Did you mean 'clerk'?" in said[1]] == [True, True]
     assert script.ran == [("lookup", LOOKUP.arguments)]
 
