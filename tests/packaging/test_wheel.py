@@ -122,4 +122,4 @@ def test_the_extra_contract_is_all_that_testing_a_gateway_needs(contract: Path, 
         options = ("--admin-token", ADMIN_TOKEN, "--examples", "1", "--quick", "--json")
         done = run(meshguard, "contract", gateway.url, *options, folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["totals"]["operations"] == 30
+    assert json.loads(done.stdout)["totals"]["operations"] == 31
